@@ -1,0 +1,1 @@
+"""The Wavegate controller: holds the rollouts, judges their gates, publishes the rulesets."""
