@@ -1,0 +1,80 @@
+# `make demo` and `make test` are all there is to know: each first builds what it needs, inside this checkout.
+
+PYTHON ?= python3
+
+UV := .tools/uv/bin/uv
+BIN := .venv/bin
+# One name per interpreter, so that `make test PYTHON=python3.13` builds another environment than `make test`.
+VENV := .venv/.made-by-$(notdir $(PYTHON))
+PROJECTS := sdk/pyproject.toml controller/pyproject.toml
+
+export UV_PYTHON_DOWNLOADS := never
+MAKEFLAGS += --no-builtin-rules --no-print-directory
+.DELETE_ON_ERROR:
+.PHONY: help demo test check format lock setup clean prometheus
+
+help: ## List these targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
+
+demo: .venv/.runtime prometheus ## Watch one AI feature climb to 100 % and another roll itself back
+	$(BIN)/wavegate demo $(ARGS)
+
+test: check prometheus ## Run all checks and all tests (ARGS are pytest's)
+	$(BIN)/python -m pytest -n 2 --dist loadgroup $(ARGS)
+
+check: .venv/.dev ## Check format, style, types and layers
+	$(BIN)/ruff format --check --quiet
+	$(BIN)/ruff check --quiet
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
+
+format: .venv/.dev ## Format the code and mend what can be mended by machine
+	$(BIN)/ruff check --fix-only --quiet
+	$(BIN)/ruff format --quiet
+
+lock: $(UV) ## Lock the dependencies with hashes (ARGS=--upgrade moves to the newest)
+	$(LOCK) requirements/uv.in -o requirements/uv.txt
+	$(LOCK) requirements/runtime.in $(PROJECTS) --no-emit-package wavegate --no-emit-package wavegate-controller \
+		-o requirements/runtime.txt
+	$(LOCK) requirements/dev.in -o requirements/dev.txt
+
+setup: .venv/.dev prometheus ## Build the environment without running anything
+
+clean: ## Remove the environment, the fetched tools and the caches
+	rm -rf .venv .tools .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+LOCK = $(UV) pip compile -q --universal --python-version 3.11 --generate-hashes --no-header $(ARGS)
+
+# `sync` removes what the lock files no longer name, our own two distributions among it: they follow.
+define install
+	@echo "Installing $(1) into .venv"
+	@$(UV) pip sync --quiet --require-hashes --python $(BIN)/python $(1)
+	@$(UV) pip install --quiet --no-deps --no-build-isolation --python $(BIN)/python -e sdk -e controller
+	@touch $@
+endef
+
+# After a change of the runtime, `make demo` keeps the tools that `make test` had installed.
+.venv/.runtime: $(VENV) requirements/runtime.txt $(PROJECTS)
+	$(call install,requirements/runtime.txt $(if $(wildcard .venv/.dev),requirements/dev.txt))
+
+.venv/.dev: $(VENV) requirements/runtime.txt requirements/dev.txt $(PROJECTS)
+	$(call install,requirements/runtime.txt requirements/dev.txt)
+	@touch .venv/.runtime
+
+$(VENV): $(UV)
+	@scripts/check-python "$(PYTHON)"
+	@$(UV) venv --quiet --clear --python "$$(command -v $(PYTHON))" .venv
+	@touch $@
+
+# pip's --target needs neither python3-venv nor Debian's leave to install into its externally managed Python.
+$(UV): requirements/uv.txt
+	@scripts/check-python "$(PYTHON)"
+	@echo "Installing uv into .tools/uv"
+	@rm -rf .tools/uv
+	@$(PYTHON) -m pip install --quiet --disable-pip-version-check --root-user-action=ignore \
+		--target .tools/uv --require-hashes -r requirements/uv.txt
+	@touch $@
+
+prometheus:
+	@scripts/ensure-prometheus
