@@ -48,7 +48,7 @@ LOCK = $(UV) pip compile -q --universal --python-version 3.11 --generate-hashes 
 
 # `sync` removes what the lock files no longer name, our own two distributions among it: they follow.
 define install
-	@echo "Installing $(1) into .venv"
+	@echo "Installing $(strip $(1)) into .venv"
 	@$(UV) pip sync --quiet --require-hashes --python $(BIN)/python $(1)
 	@$(UV) pip install --quiet --no-deps --no-build-isolation --python $(BIN)/python -e sdk -e controller
 	@touch $@
@@ -62,18 +62,16 @@ endef
 	$(call install,requirements/runtime.txt requirements/dev.txt)
 	@touch .venv/.runtime
 
-$(VENV): $(UV)
-	@scripts/check-python "$(PYTHON)"
-	@$(UV) venv --quiet --clear --python "$$(command -v $(PYTHON))" .venv
+$(VENV): | $(UV)
+	@python=$$(scripts/find-python "$(PYTHON)") && $(UV) venv --quiet --clear --python "$$python" .venv
 	@touch $@
 
 # pip's --target needs neither python3-venv nor Debian's leave to install into its externally managed Python.
 $(UV): requirements/uv.txt
-	@scripts/check-python "$(PYTHON)"
 	@echo "Installing uv into .tools/uv"
 	@rm -rf .tools/uv
-	@$(PYTHON) -m pip install --quiet --disable-pip-version-check --root-user-action=ignore \
-		--target .tools/uv --require-hashes -r requirements/uv.txt
+	@python=$$(scripts/find-python "$(PYTHON)") && "$$python" -m pip install --quiet --disable-pip-version-check \
+		--root-user-action=ignore --target .tools/uv --require-hashes -r requirements/uv.txt
 	@touch $@
 
 prometheus:
