@@ -9,6 +9,8 @@ VENV := .venv/.made-by-$(notdir $(PYTHON))
 PROJECTS := sdk/pyproject.toml controller/pyproject.toml
 
 export UV_PYTHON_DOWNLOADS := never
+# As pip does: certificates are those of the system, which on a company's network are the only ones that hold.
+export UV_SYSTEM_CERTS := true
 MAKEFLAGS += --no-builtin-rules --no-print-directory
 .DELETE_ON_ERROR:
 .PHONY: help demo test check format lock setup clean prometheus

@@ -32,9 +32,9 @@ def test_make_alone_lists_the_targets_and_each_of_them_exists():
 
 @pytest.mark.parametrize("document", ["README.md", "CONTRIBUTING.md"])
 def test_a_document_names_the_two_commands_and_no_target_that_make_does_not_list(document):
-    commands = re.findall(r"^ *(make .*)$|`(make [^`]*)`", (ROOT / document).read_text(), flags=re.MULTILINE)
+    code = re.findall(r"```.*?```|`[^`\n]+`", (ROOT / document).read_text(), flags=re.DOTALL)
 
-    named = targets_in("\n".join(block or inline for block, inline in commands))
+    named = targets_in("\n".join(code))
 
     assert {"demo", "test"} <= named
     assert named <= targets_in(make("help").stdout)
