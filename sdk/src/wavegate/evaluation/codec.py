@@ -97,9 +97,7 @@ def _rollout(fields: Mapping[str, Any], path: str) -> Rollout | None:
         return None
     rollout = _object(fields, "rollout", path)
     inside = f"{path}.rollout"
-    stable, candidate, weight = (
-        _required(rollout, name, inside) for name in ("stable", "candidate", "weight")
-    )
+    stable, candidate, weight = (_required(rollout, name, inside) for name in ("stable", "candidate", "weight"))
     try:
         return Rollout(stable=stable, candidate=candidate, weight=weight)
     except InvalidRuleset as refused:

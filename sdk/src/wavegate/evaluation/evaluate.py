@@ -62,7 +62,7 @@ def evaluate(
     attributes: Attributes | None = None,
 ) -> EvaluationDetails:
     """The answer of one flag to one caller; never raises. A default of None accepts any type."""
-    flag = compiled.get(flag_key) if type(flag_key) is str else None
+    flag = compiled.get(flag_key) if issubclass(type(flag_key), str) else None
     if flag is None:
         return flag_not_found(flag_key, default)
     context = attributes or {}
@@ -98,9 +98,10 @@ def fits(value: Any, default: Any) -> bool:
     return issubclass(wanted, given) or (issubclass(wanted, float) and given is int)
 
 
-def flag_not_found(flag_key: object, default: Any) -> EvaluationDetails:
+def flag_not_found(flag_key: Any, default: Any) -> EvaluationDetails:
     """What to answer for a key the ruleset does not have, whatever that key is."""
-    key = flag_key if isinstance(flag_key, str) else ""
+    # Not isinstance: that asks the object for its class, and a broken proxy raises.
+    key = flag_key if issubclass(type(flag_key), str) else ""
     message = f"the ruleset has no flag {key!r}" if key else "a flag key is a string of one character or more"
     return failure(key, ErrorCode.FLAG_NOT_FOUND, message, default)
 
@@ -155,9 +156,7 @@ def _split(
             )
         )
         unusable = present(
-            failure(
-                flag.key, ErrorCode.INVALID_CONTEXT, "the targeting key must be a string with a UTF-8 form"
-            )
+            failure(flag.key, ErrorCode.INVALID_CONTEXT, "the targeting key must be a string with a UTF-8 form")
         )
     else:
         missing = unusable = present(

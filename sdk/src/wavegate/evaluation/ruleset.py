@@ -87,9 +87,7 @@ class Flag:
     def _check_variant(self, path: str, name: object) -> None:
         if not isinstance(name, str) or name not in self.variants:
             known = ", ".join(self.variants)
-            raise InvalidRuleset(
-                path, f"is {name!r}, which is no variant of this flag", f"use one of: {known}"
-            )
+            raise InvalidRuleset(path, f"is {name!r}, which is no variant of this flag", f"use one of: {known}")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -108,9 +106,7 @@ class Ruleset:
             raise InvalidRuleset("revision", f"is {self.revision!r}", "give an integer, 0 or more")
         for key, flag in self.flags.items():
             if key != flag.key:
-                raise InvalidRuleset(
-                    f"flags.{key}", f"holds the flag {flag.key!r}", "file each flag under its own key"
-                )
+                raise InvalidRuleset(f"flags.{key}", f"holds the flag {flag.key!r}", "file each flag under its own key")
 
 
 def check_schema(schema: object) -> None:
