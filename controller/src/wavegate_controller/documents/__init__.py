@@ -1,0 +1,19 @@
+"""Flags, plans and rollouts as JSON or YAML documents: the border where untyped data becomes domain values."""
+
+from wavegate_controller.documents.flags import FlagDocument, flag_to_document
+from wavegate_controller.documents.plans import PlanDocument, plan_to_document
+from wavegate_controller.documents.reading import parse, parse_text
+from wavegate_controller.documents.rollouts import RolloutDocument
+from wavegate_controller.documents.views import decision_to_document, rollout_to_document
+
+__all__ = [
+    "FlagDocument",
+    "PlanDocument",
+    "RolloutDocument",
+    "decision_to_document",
+    "flag_to_document",
+    "parse",
+    "parse_text",
+    "plan_to_document",
+    "rollout_to_document",
+]

@@ -1,0 +1,78 @@
+"""Reading a document: unknown fields and wrong types are refused with the field's path, the same everywhere."""
+
+from typing import Annotated, Any, TypeVar
+
+import yaml
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from wavegate_controller.documents.duration import parse_duration
+from wavegate_controller.domain.errors import Invalid
+
+
+class Document(BaseModel):
+    """Base of all documents: strict about names, and never changed after reading."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+
+
+#: Seconds as a number, or a Prometheus duration such as "10m" or "1h30m".
+Duration = Annotated[Any, BeforeValidator(parse_duration), Field(json_schema_extra={"type": ["string", "number"]})]
+
+Model = TypeVar("Model", bound=Document)
+
+
+def parse(model: type[Model], data: object) -> Model:
+    """The document as its model.
+
+    Raises:
+        Invalid: the first field that is wrong, by its path.
+    """
+    try:
+        return model.model_validate(data)
+    except ValidationError as error:
+        raise _refusal(error) from None
+
+
+def parse_text(model: type[Model], text: str) -> Model:
+    """A YAML or JSON text as its model.
+
+    Raises:
+        Invalid: not YAML, or the first field that is wrong, by its path.
+    """
+    try:
+        data = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise Invalid("document", f"is not YAML: {' '.join(str(error).split())}", "a YAML or JSON mapping") from None
+    return parse(model, data)
+
+
+def _refusal(error: ValidationError) -> Invalid:
+    first = error.errors(include_url=False)[0]
+    path = "".join(
+        f"[{part}]" if isinstance(part, int) else f".{part}"
+        for part in first["loc"]
+        if part not in ("threshold", "error_rate")  # the tag of a gate's type is no field
+    )
+    field = path.removeprefix(".") or "document"
+    match first["type"]:
+        case "extra_forbidden":
+            return Invalid(field, "is not a known field", "only documented fields")
+        case "missing":
+            return Invalid(field, "is missing", "a value")
+        case "union_tag_not_found" | "union_tag_invalid":
+            return Invalid(
+                f"{field}.type",
+                "is missing or unknown",
+                f"one of {first.get('ctx', {}).get('expected_tags', '')}",
+            )
+        case "value_error":
+            cause = first.get("ctx", {}).get("error")
+            if isinstance(cause, Invalid):
+                return Invalid(field, cause.problem, cause.expected)
+            return Invalid(field, f"{first['input']!r} is not valid", str(cause))
+        case _:
+            return Invalid(field, f"{first['input']!r} is not valid", _lower(first["msg"]))
+
+
+def _lower(message: str) -> str:
+    return message.removeprefix("Input should be ").removeprefix("Value error, ")

@@ -1,0 +1,28 @@
+"""A rollout to create, as a document."""
+
+from pydantic import Field
+
+from wavegate_controller.documents.plans import PlanDocument
+from wavegate_controller.documents.reading import Document
+from wavegate_controller.domain.errors import Invalid
+from wavegate_controller.domain.plan import Plan
+
+
+class RolloutDocument(Document):
+    """Which flag moves from which variant to which, and how."""
+
+    flag: str = Field(description="Flag key.")
+    candidate: str = Field(default="on", description="Variant that is rolled out.")
+    stable: str | None = Field(default=None, description="Variant that it replaces; by default what is served now.")
+    plan: PlanDocument = Field(default_factory=PlanDocument)
+
+    def plan_to_domain(self) -> Plan:
+        """The plan.
+
+        Raises:
+            Invalid: naming the field by its path in this document.
+        """
+        try:
+            return self.plan.to_domain()
+        except Invalid as refusal:
+            raise refusal.under("plan") from None

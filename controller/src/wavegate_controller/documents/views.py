@@ -1,0 +1,79 @@
+"""Rollouts and decisions as the API shows them; the CLI, the demo and scripts read these."""
+
+from datetime import datetime
+from typing import Any
+
+from wavegate_controller.documents.plans import plan_to_document
+from wavegate_controller.domain.plan import percent
+from wavegate_controller.domain.record import DecisionRecord
+from wavegate_controller.domain.rollout import Rollout
+from wavegate_controller.domain.transitions import REQUESTS, allowed
+
+
+def rollout_to_document(
+    rollout: Rollout, *, latest: DecisionRecord | None, moved: DecisionRecord | None, flag_enabled: bool
+) -> dict[str, Any]:
+    """A rollout, why it is where it is, and what may be asked of it now.
+
+    `percent` is the share of the users that the rollout gives the candidate; a flag that is disabled serves nobody
+    all the same, so `flag_enabled` stands beside it.
+    """
+    return {
+        "id": rollout.id,
+        "flag": rollout.flag_key,
+        "environment": rollout.environment,
+        "stable": rollout.stable,
+        "candidate": rollout.candidate,
+        "state": rollout.state.value,
+        "pause_reason": rollout.pause_reason and rollout.pause_reason.value,
+        "percent": percent(rollout.weight),
+        "flag_enabled": flag_enabled,
+        "wave": _wave_to_document(rollout),
+        "possible": [event.value for event in allowed(rollout.state) if event in REQUESTS],
+        "created_by": rollout.created_by,
+        "created_at": rollout.created_at.isoformat(),
+        "started_at": _time(rollout.started_at),
+        "updated_at": rollout.updated_at.isoformat(),
+        "next_look_at": _time(rollout.next_look_at),
+        "version": rollout.version,
+        "latest_decision": latest and decision_to_document(latest),
+        "moved_by": moved and decision_to_document(moved),
+        "plan": plan_to_document(rollout.plan),
+    }
+
+
+def decision_to_document(record: DecisionRecord) -> dict[str, Any]:
+    """One decision with its evidence."""
+    return {
+        "id": record.id,
+        "rollout": record.rollout_id,
+        "at": record.at.isoformat(),
+        "actor": record.actor,
+        "event": record.event.value,
+        "reason": record.reason.value,
+        "sentence": record.sentence,
+        "comment": record.comment,
+        "state_before": record.state_before.value,
+        "state": record.state.value,
+        "wave": None if record.wave is None else record.wave + 1,
+        "percent": percent(record.weight),
+        "revision": record.revision,
+        "verdicts": [dict(verdict) for verdict in record.verdicts],
+    }
+
+
+def _wave_to_document(rollout: Rollout) -> dict[str, Any] | None:
+    wave = rollout.current_wave
+    if wave is None or rollout.wave is None or rollout.wave_since is None:
+        return None
+    return {
+        "number": rollout.wave + 1,
+        "of": len(rollout.plan.waves),
+        "percent": percent(wave.weight),
+        "since": rollout.wave_since.isoformat(),
+        "baked_at": (rollout.wave_since + wave.bake).isoformat(),
+    }
+
+
+def _time(time: datetime | None) -> str | None:
+    return None if time is None else time.isoformat()

@@ -1,0 +1,69 @@
+"""What the domain refuses, and why. The edges translate these into HTTP problems and exit codes.
+
+ControllerError
+├── Invalid         a value that must not enter: names the field, the problem and what would be right
+├── NotFound        no such flag, rollout or decision
+├── Conflict        right in itself, but not beside what already exists
+├── EventRefused    the rollout's state does not take this event; the state is unchanged
+└── StaleVersion    somebody else changed the row since it was read; read it again
+"""
+
+from collections.abc import Sequence
+
+
+class ControllerError(Exception):
+    """Root of everything the controller refuses on purpose."""
+
+
+class Invalid(ControllerError):
+    """A value was refused where it entered.
+
+    Attributes:
+        field: path of the value in the document, such as `plan.waves[2].percent`.
+        problem: what was wrong with it.
+        expected: what would be right.
+    """
+
+    def __init__(self, field: str, problem: str, expected: str) -> None:
+        super().__init__(f"{field}: {problem}; expected {expected}")
+        self.field = field
+        self.problem = problem
+        self.expected = expected
+
+    def under(self, prefix: str) -> "Invalid":
+        """The same refusal, seen from the document that contains this value."""
+        return Invalid(f"{prefix}.{self.field}", self.problem, self.expected)
+
+
+class NotFound(ControllerError):
+    """Nothing of this kind has this name."""
+
+    def __init__(self, kind: str, key: str) -> None:
+        super().__init__(f"there is no {kind} {key!r}")
+        self.kind = kind
+        self.key = key
+
+
+class Conflict(ControllerError):
+    """The request is right in itself but contradicts what already exists."""
+
+
+class EventRefused(ControllerError):
+    """The table of transitions has no entry for this event in this state; nothing was changed."""
+
+    def __init__(self, rollout_id: str, state: str, event: str, allowed: Sequence[str]) -> None:
+        possible = ", ".join(allowed) or "nothing: this state is final"
+        super().__init__(f"rollout {rollout_id!r} is {state}: {event} is not possible now; possible: {possible}")
+        self.rollout_id = rollout_id
+        self.state = state
+        self.event = event
+        self.allowed = tuple(allowed)
+
+
+class StaleVersion(ControllerError):
+    """The row changed between reading and writing it; nothing was written."""
+
+    def __init__(self, kind: str, key: str) -> None:
+        super().__init__(f"{kind} {key!r} was changed by somebody else meanwhile; read it again")
+        self.kind = kind
+        self.key = key

@@ -1,0 +1,126 @@
+"""What the metrics server answered: a value, no data, or a broken answer; the three stay apart up to the decision."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+
+class NoDataReason(StrEnum):
+    """Why a healthy metrics server had nothing to say."""
+
+    #: The query matched no series.
+    EMPTY_RESULT = "empty_result"
+    #: NaN or infinite, mostly a division of nothing by nothing.
+    NOT_A_NUMBER = "not_a_number"
+
+
+class BrokenReason(StrEnum):
+    """Why nothing could be measured."""
+
+    #: Refused, no such host, connection lost.
+    UNREACHABLE = "unreachable"
+    #: No answer in time.
+    TIMEOUT = "timeout"
+    #: The server said 401 or 403.
+    UNAUTHORIZED = "unauthorized"
+    #: The server refused the query itself: broken PromQL, too costly.
+    QUERY_REJECTED = "query_rejected"
+    #: Any other HTTP error, 429 included.
+    SERVER_ERROR = "server_error"
+    #: The server warned that its answer is partial.
+    PARTIAL_RESPONSE = "partial_response"
+    #: Several series where one number was meant.
+    SEVERAL_SERIES = "several_series"
+    #: Not what the Prometheus HTTP API promises.
+    MALFORMED_RESPONSE = "malformed_response"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Value:
+    """One finite number."""
+
+    value: float
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class NoData:
+    """The server answered, and there was nothing to judge."""
+
+    reason: NoDataReason
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Broken:
+    """Nothing can be said; an outage is never a verdict about the feature.
+
+    Attributes:
+        detail: what the server or the network said, for the person who must mend it.
+    """
+
+    reason: BrokenReason
+    detail: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ArmCounts:
+    """Requests of one variant and how many of them went badly, between two looks."""
+
+    requests: int = 0
+    bad: int = 0
+
+    def __add__(self, other: "ArmCounts") -> "ArmCounts":
+        return ArmCounts(requests=self.requests + other.requests, bad=self.bad + other.bad)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Counts:
+    """What both arms counted between two looks.
+
+    Attributes:
+        newest_sample_at: time of the newest sample seen so far; None while there was never one.
+    """
+
+    candidate: ArmCounts
+    stable: ArmCounts
+    newest_sample_at: datetime | None
+
+
+Answer = Value | NoData | Broken
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Measurement:
+    """One look of one gate: the line of evidence that is kept.
+
+    Attributes:
+        gate: the gate's name in the plan.
+        at: evaluation time of the query.
+        query: PromQL as it was sent.
+    """
+
+    gate: str
+    at: datetime
+    query: str
+    answer: Answer | Counts
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Series:
+    """Raw samples of one series, oldest first, as (Unix seconds, value)."""
+
+    labels: Mapping[str, str]
+    samples: tuple[tuple[float, float], ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Cursor:
+    """Up to where each counter has been counted.
+
+    Attributes:
+        read_at: time of the read that left this cursor.
+        last: series key to (Unix seconds, value) of its last counted sample.
+    """
+
+    read_at: datetime
+    last: Mapping[str, tuple[float, float]]

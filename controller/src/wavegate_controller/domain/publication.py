@@ -1,0 +1,69 @@
+"""From flags and rollouts to the ruleset that every SDK evaluates."""
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from wavegate import evaluation
+from wavegate_controller.domain.flag import Flag
+from wavegate_controller.domain.rollout import Rollout
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PublishedRuleset:
+    """One revision as it goes over the wire; it never changes again.
+
+    Attributes:
+        revision: rises by one with each change of what users get.
+        body: canonical JSON.
+        etag: strong validator of the body, without quotes.
+    """
+
+    environment: str
+    revision: int
+    body: bytes
+    etag: str
+    published_at: datetime
+
+
+def publish(
+    *, environment: str, revision: int, flags: Iterable[Flag], serving: Mapping[str, Rollout], now: datetime
+) -> PublishedRuleset:
+    """Compile one revision.
+
+    Args:
+        environment: whose flags these are.
+        revision: the number after the one in force.
+        flags: all flags of the environment.
+        serving: flag key to the rollout that decides its weight: the newest that was ever started.
+        now: aware UTC time of the publication.
+    """
+    ruleset = evaluation.Ruleset(
+        environment=environment,
+        revision=revision,
+        flags={flag.key: _compiled(flag, serving.get(flag.key)) for flag in flags},
+    )
+    body = evaluation.ruleset_to_json(ruleset)
+    return PublishedRuleset(
+        environment=environment,
+        revision=revision,
+        body=body,
+        etag=hashlib.sha256(body).hexdigest()[:32],
+        published_at=now,
+    )
+
+
+def _compiled(flag: Flag, rollout: Rollout | None) -> evaluation.Flag:
+    return evaluation.Flag(
+        key=flag.key,
+        variants=flag.variants,
+        default_variant=flag.default_variant,
+        enabled=flag.enabled,
+        salt=flag.salt,
+        bucket_by=flag.bucket_by,
+        generation=flag.generation,
+        rollout=None
+        if rollout is None
+        else evaluation.Rollout(stable=rollout.stable, candidate=rollout.candidate, weight=rollout.weight),
+    )

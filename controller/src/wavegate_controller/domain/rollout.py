@@ -1,0 +1,113 @@
+"""A rollout: one flag moving from its stable to its candidate variant, wave by wave."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from wavegate_controller.domain.errors import Invalid
+from wavegate_controller.domain.flag import Flag
+from wavegate_controller.domain.plan import Plan, Wave
+
+
+class State(StrEnum):
+    """Where a rollout stands."""
+
+    #: Written down, serving nobody yet; waits for `start`.
+    DRAFT = "draft"
+    #: In a wave: the candidate is served at the wave's weight and the gates are watched.
+    RUNNING = "running"
+    #: The gates passed; a human opens the next wave. The weight stays, the gates are still watched.
+    AWAITING_APPROVAL = "awaiting_approval"
+    #: Stays at its weight until a human acts. The gates are still watched.
+    PAUSED = "paused"
+    #: The last wave passed its bake; the candidate is served at its weight. Final.
+    COMPLETED = "completed"
+    #: Everybody is back on the stable variant. Only `restart` leads on.
+    ROLLED_BACK = "rolled_back"
+    #: Given up; everybody is on the stable variant. Final.
+    CANCELLED = "cancelled"
+
+
+class PauseReason(StrEnum):
+    """Why a rollout is paused."""
+
+    #: A human paused it.
+    OPERATOR = "operator"
+    #: A gate was breached and the plan says to pause or to step back.
+    BREACH = "breach"
+    #: An approver said no.
+    REJECTED = "rejected"
+    #: A human took it one wave back.
+    STEPPED_BACK = "stepped_back"
+
+
+#: States in which users may have the candidate, so the gates are looked at.
+WATCHED = frozenset({State.RUNNING, State.AWAITING_APPROVAL, State.PAUSED})
+#: States in which the flag is free for another rollout.
+ENDED = frozenset({State.COMPLETED, State.ROLLED_BACK, State.CANCELLED})
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Rollout:
+    """One rollout at one moment.
+
+    Attributes:
+        id: the flag key and a running number, such as `ai-summaries-2`.
+        wave: index into the plan's waves; None before the start.
+        started_at: when the first wave began; None before the start.
+        wave_since: since when the current wave is baking; begins anew when the rollout resumes.
+        evidence_since: since when evidence counts. Runs on over the waves; begins anew with a restart and
+            when a human resumes after a breach (decision.md, section 7: that is a new test).
+        next_look_at: when the reconciler looks next; None where there is nothing to watch.
+        version: counts the changes; a writer must name the version it read.
+    """
+
+    id: str
+    flag_key: str
+    environment: str
+    stable: str
+    candidate: str
+    plan: Plan
+    created_by: str
+    created_at: datetime
+    updated_at: datetime
+    state: State = State.DRAFT
+    pause_reason: PauseReason | None = None
+    wave: int | None = None
+    started_at: datetime | None = None
+    wave_since: datetime | None = None
+    evidence_since: datetime | None = None
+    next_look_at: datetime | None = None
+    version: int = 1
+
+    @property
+    def current_wave(self) -> Wave | None:
+        """The wave this rollout is or was last in."""
+        return None if self.wave is None else self.plan.waves[self.wave]
+
+    @property
+    def is_last_wave(self) -> bool:
+        """No further wave would follow the current one."""
+        return self.wave == len(self.plan.waves) - 1
+
+    @property
+    def weight(self) -> int:
+        """Share of the users that get the candidate now, in 1/100,000."""
+        wave = self.current_wave
+        if wave is None or self.state in (State.ROLLED_BACK, State.CANCELLED):
+            return 0
+        return wave.weight
+
+
+def check_variants(flag: Flag, *, stable: str, candidate: str) -> None:
+    """Refuse a rollout between variants that the flag does not have, or from a variant to itself.
+
+    Raises:
+        Invalid: naming the field.
+    """
+    known = ", ".join(sorted(flag.variants))
+    for field, variant in (("stable", stable), ("candidate", candidate)):
+        if variant not in flag.variants:
+            raise Invalid(field, f"{variant!r} is not a variant of flag {flag.key!r}", f"one of {known}")
+    if stable == candidate:
+        raise Invalid("candidate", f"{candidate!r} is the stable variant too", f"another one of {known}")

@@ -1,0 +1,197 @@
+"""What the services need from the world: small protocols, fulfilled by the packages above and by fakes in tests."""
+
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+from datetime import datetime, timedelta
+from typing import Protocol
+
+from wavegate_controller.domain.decision import Decision
+from wavegate_controller.domain.flag import Flag
+from wavegate_controller.domain.measurement import Answer, Broken, Cursor, Measurement, Series
+from wavegate_controller.domain.publication import PublishedRuleset
+from wavegate_controller.domain.record import DecisionRecord
+from wavegate_controller.domain.rollout import Rollout, State
+
+
+class Clock(Protocol):
+    """Where the time comes from; a service asks once per use-case."""
+
+    def now(self) -> datetime:
+        """Aware UTC time."""
+        ...
+
+
+class MetricProvider(Protocol):
+    """One metrics server. Never raises: what it cannot answer is Broken, with the reason."""
+
+    def query(self, promql: str, *, at: datetime) -> Answer:
+        """One number at one time."""
+        ...
+
+    def check(self, promql: str, *, at: datetime) -> Broken | None:
+        """The server's refusal of a query that it cannot parse; None when it accepts it or cannot be asked."""
+        ...
+
+    def samples(self, selector: str, *, at: datetime, lookback: timedelta) -> tuple[Series, ...] | Broken:
+        """Raw samples of the last `lookback` before `at`; series without a sample there are left out."""
+        ...
+
+
+class FlagRepository(Protocol):
+    """The flags of all environments."""
+
+    def get(self, environment: str, key: str) -> Flag:
+        """One flag; raises NotFound."""
+        ...
+
+    def list(self, environment: str) -> Sequence[Flag]:
+        """All of an environment, by key."""
+        ...
+
+    def add(self, flag: Flag) -> None:
+        """A new one; raises Conflict when the key is taken."""
+        ...
+
+    def save(self, flag: Flag) -> None:
+        """Replace version `flag.version - 1`; raises StaleVersion when that is not what is stored."""
+        ...
+
+
+class RolloutRepository(Protocol):
+    """The rollouts of all environments."""
+
+    def get(self, rollout_id: str) -> Rollout:
+        """One rollout; raises NotFound."""
+        ...
+
+    def list(
+        self, environment: str, *, flag_key: str | None = None, states: frozenset[State] | None = None
+    ) -> Sequence[Rollout]:
+        """Newest first."""
+        ...
+
+    def serving(self, environment: str) -> Mapping[str, Rollout]:
+        """Flag key to the newest rollout of the flag that was ever started."""
+        ...
+
+    def add(self, rollout: Rollout) -> None:
+        """A new one; raises Conflict when the id is taken."""
+        ...
+
+    def save(self, rollout: Rollout) -> None:
+        """Replace version `rollout.version - 1`; raises StaleVersion when that is not what is stored."""
+        ...
+
+    def claim_due(self, *, now: datetime, limit: int) -> Sequence[Rollout]:
+        """Rollouts whose next look is due, oldest first, their next look moved on by their plan's interval.
+
+        Two callers never get the same one for the same look, and a caller that dies delays one look and loses none.
+        """
+        ...
+
+
+class EvidenceRepository(Protocol):
+    """The log of measurements, and the counters' cursors."""
+
+    def add(self, rollout_id: str, measurements: Sequence[Measurement]) -> None:
+        """Append."""
+        ...
+
+    def since(self, rollout_id: str, since: datetime) -> Sequence[Measurement]:
+        """Measurements of all gates after that time, oldest first."""
+        ...
+
+    def cursor(self, rollout_id: str) -> Cursor | None:
+        """Up to where the rollout's counters have been counted."""
+        ...
+
+    def save_cursor(self, rollout_id: str, cursor: Cursor) -> None:
+        """Replace it."""
+        ...
+
+
+class DecisionRepository(Protocol):
+    """What happened to the rollouts; append-only."""
+
+    def add(self, record: DecisionRecord) -> DecisionRecord:
+        """Append; the stored one has its id."""
+        ...
+
+    def list(
+        self, rollout_id: str, *, limit: int, before: int | None = None, moves_only: bool = False
+    ) -> Sequence[DecisionRecord]:
+        """Newest first; with `before`, those with a smaller id; with `moves_only`, without the holds (`tick`)."""
+        ...
+
+
+class RulesetRepository(Protocol):
+    """Every revision that was ever published."""
+
+    def latest(self, environment: str) -> PublishedRuleset | None:
+        """The one in force."""
+        ...
+
+    def add(self, ruleset: PublishedRuleset) -> None:
+        """The next revision; raises StaleVersion when that number is taken."""
+        ...
+
+
+class UnitOfWork(Protocol):
+    """One transaction over all repositories."""
+
+    @property
+    def flags(self) -> FlagRepository:
+        """See FlagRepository."""
+        ...
+
+    @property
+    def rollouts(self) -> RolloutRepository:
+        """See RolloutRepository."""
+        ...
+
+    @property
+    def evidence(self) -> EvidenceRepository:
+        """See EvidenceRepository."""
+        ...
+
+    @property
+    def decisions(self) -> DecisionRepository:
+        """See DecisionRepository."""
+        ...
+
+    @property
+    def rulesets(self) -> RulesetRepository:
+        """See RulesetRepository."""
+        ...
+
+
+class Store(Protocol):
+    """Where everything is kept."""
+
+    def transaction(self) -> AbstractContextManager[UnitOfWork]:
+        """All or nothing: commits when the block ends, rolls back when it raises."""
+        ...
+
+
+class RulesetSink(Protocol):
+    """Where a committed revision goes on to the SDKs. A revision that is not newer is ignored."""
+
+    def publish(self, ruleset: PublishedRuleset) -> None:
+        """Serve this revision from now on. Called after the commit, never before."""
+        ...
+
+
+class Recorder(Protocol):
+    """What the controller counts about itself."""
+
+    def decided(self, rollout: Rollout, decision: Decision) -> None:
+        """A decision was committed."""
+        ...
+
+    def ticked(self, *, seconds: float, rollouts: int) -> None:
+        """A tick of the reconciler ended."""
+        ...
+
+    def failed(self, rollout_id: str, error: Exception) -> None:
+        """A rollout could not be reconciled; it is tried again at its next look."""
+        ...

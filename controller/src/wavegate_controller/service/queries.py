@@ -1,0 +1,125 @@
+"""What pages, the API and the CLI show: read-only views, each read in one transaction."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from wavegate_controller.domain.errors import NotFound
+from wavegate_controller.domain.flag import Flag
+from wavegate_controller.domain.measurement import Measurement
+from wavegate_controller.domain.publication import PublishedRuleset
+from wavegate_controller.domain.record import DecisionRecord
+from wavegate_controller.domain.rollout import Rollout
+from wavegate_controller.ports import UnitOfWork
+from wavegate_controller.service.services import Services
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RolloutView:
+    """A rollout and why it is where it is.
+
+    Attributes:
+        latest: the newest decision, a hold included; its verdicts are the gates as they stand.
+        moved: the newest decision that changed anything: who or what moved it, and when.
+        flag_enabled: False while the emergency stop overrides the rollout.
+    """
+
+    rollout: Rollout
+    latest: DecisionRecord | None
+    moved: DecisionRecord | None
+    flag_enabled: bool
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FlagView:
+    """A flag and its newest rollout."""
+
+    flag: Flag
+    rollout: RolloutView | None
+
+
+def overview(services: Services) -> Sequence[FlagView]:
+    """All flags with their newest rollout, by key."""
+    with services.store.transaction() as work:
+        return [_flag_view(work, flag) for flag in work.flags.list(services.environment)]
+
+
+def flag_view(services: Services, key: str) -> FlagView:
+    """One flag with its newest rollout.
+
+    Raises:
+        NotFound: there is no such flag.
+    """
+    with services.store.transaction() as work:
+        return _flag_view(work, work.flags.get(services.environment, key))
+
+
+def rollouts(services: Services, *, flag_key: str | None = None) -> Sequence[RolloutView]:
+    """Newest first."""
+    with services.store.transaction() as work:
+        return [_rollout_view(work, each) for each in work.rollouts.list(services.environment, flag_key=flag_key)]
+
+
+def rollout_view(services: Services, reference: str) -> RolloutView:
+    """A rollout by its id, or the newest one of a flag by the flag's key.
+
+    Raises:
+        NotFound: neither.
+    """
+    with services.store.transaction() as work:
+        return _rollout_view(work, _find(work, services.environment, reference))
+
+
+def history(
+    services: Services, rollout_id: str, *, limit: int, before: int | None = None, moves_only: bool = False
+) -> Sequence[DecisionRecord]:
+    """A rollout's decisions, newest first; see `ports.DecisionRepository.list`.
+
+    Raises:
+        NotFound: there is no such rollout.
+    """
+    with services.store.transaction() as work:
+        rollout = work.rollouts.get(rollout_id)
+        return work.decisions.list(rollout.id, limit=limit, before=before, moves_only=moves_only)
+
+
+def measurements(services: Services, rollout_id: str, *, lookback: timedelta) -> Sequence[Measurement]:
+    """What the gates measured lately, oldest first.
+
+    Raises:
+        NotFound: there is no such rollout.
+    """
+    since: datetime = services.clock.now() - lookback
+    with services.store.transaction() as work:
+        return work.evidence.since(work.rollouts.get(rollout_id).id, since)
+
+
+def ruleset_in_force(services: Services) -> PublishedRuleset | None:
+    """The revision that is served."""
+    with services.store.transaction() as work:
+        return work.rulesets.latest(services.environment)
+
+
+def _find(work: UnitOfWork, environment: str, reference: str) -> Rollout:
+    try:
+        return work.rollouts.get(reference)
+    except NotFound:
+        newest = next(iter(work.rollouts.list(environment, flag_key=reference)), None)
+        if newest is None:
+            raise NotFound("rollout, nor flag with one,", reference) from None
+        return newest
+
+
+def _flag_view(work: UnitOfWork, flag: Flag) -> FlagView:
+    newest = next(iter(work.rollouts.list(flag.environment, flag_key=flag.key)), None)
+    return FlagView(flag=flag, rollout=None if newest is None else _rollout_view(work, newest))
+
+
+def _rollout_view(work: UnitOfWork, rollout: Rollout) -> RolloutView:
+    flag = work.flags.get(rollout.environment, rollout.flag_key)
+    return RolloutView(
+        rollout=rollout,
+        latest=next(iter(work.decisions.list(rollout.id, limit=1)), None),
+        moved=next(iter(work.decisions.list(rollout.id, limit=1, moves_only=True)), None),
+        flag_enabled=flag.enabled,
+    )

@@ -1,0 +1,168 @@
+"""What a person may ask of a rollout. The reconciler's own moves are in `reconcile`."""
+
+from dataclasses import replace
+from datetime import datetime
+
+from wavegate_controller.documents import RolloutDocument
+from wavegate_controller.domain.decision import Decision, DecisionReason
+from wavegate_controller.domain.errors import Conflict, Invalid
+from wavegate_controller.domain.flag import Flag
+from wavegate_controller.domain.plan import ThresholdGate
+from wavegate_controller.domain.publication import PublishedRuleset
+from wavegate_controller.domain.record import record
+from wavegate_controller.domain.rollout import ENDED, Rollout, State, check_variants
+from wavegate_controller.domain.transitions import REQUESTS, Event, apply
+from wavegate_controller.ports import UnitOfWork
+from wavegate_controller.service.measure import threshold_query
+from wavegate_controller.service.publish import next_revision
+from wavegate_controller.service.services import Services
+
+#: Requests that raise exposure or end the watch: the audit needs a why.
+_NEEDS_A_COMMENT = frozenset({Event.PROMOTE, Event.APPROVE, Event.REJECT, Event.RESTART})
+
+
+def create_rollout(services: Services, document: RolloutDocument, *, actor: str) -> Rollout:
+    """A draft: written down and checked, serving nobody.
+
+    Raises:
+        Invalid: a field is wrong, broken PromQL included where the metrics server can be asked.
+        NotFound: there is no such flag.
+        Conflict: the flag has a rollout that has not ended.
+    """
+    check_actor(actor)
+    plan = document.plan_to_domain()
+    now = services.clock.now()
+    with services.store.transaction() as work:
+        flag = work.flags.get(services.environment, document.flag)
+        serving = work.rollouts.serving(services.environment).get(flag.key)
+    stable = _stable_variant(document, flag, serving)
+    check_variants(flag, stable=stable, candidate=document.candidate)
+    rollout = Rollout(
+        id=f"{flag.key}-new",
+        flag_key=flag.key,
+        environment=flag.environment,
+        stable=stable,
+        candidate=document.candidate,
+        plan=plan,
+        created_by=actor,
+        created_at=now,
+        updated_at=now,
+    )
+    _check_queries(services, rollout, now=now)
+    return _add(services, rollout)
+
+
+def act(services: Services, rollout_id: str, event: Event, *, actor: str, comment: str = "") -> Rollout:
+    """Do what a person asks, or refuse and change nothing.
+
+    Args:
+        services: the world.
+        rollout_id: whose.
+        event: one of `transitions.REQUESTS`.
+        actor: who signs.
+        comment: the person's reason; required where exposure rises outside the plan.
+
+    Raises:
+        NotFound: there is no such rollout.
+        EventRefused: the state does not take this event.
+        Invalid: a name or a required reason is missing.
+        Conflict: another rollout of the flag is under way.
+    """
+    check_actor(actor)
+    if event not in REQUESTS:
+        raise Invalid("event", f"{event} is the reconciler's own", "one of " + ", ".join(sorted(REQUESTS)))
+    if event in _NEEDS_A_COMMENT and not comment.strip():
+        raise Invalid("comment", f"is empty, but {event} is signed with a reason", "why, in a few words")
+    now = services.clock.now()
+    with services.store.transaction() as work:
+        before = work.rollouts.get(rollout_id)
+        after = apply(before, event, now=now)
+        if event in (Event.START, Event.RESTART):
+            _check_is_newest(work, before)
+        sentence = f"{event.value.replace('_', ' ')} by {actor}" + (f": {comment.strip()}" if comment.strip() else "")
+        decision = Decision(event=event, reason=DecisionReason.REQUESTED, sentence=sentence)
+        ruleset = commit(work, decision, before=before, after=after, now=now, actor=actor, comment=comment.strip())
+    if ruleset:
+        services.sink.publish(ruleset)
+    services.recorder.decided(after, decision)
+    return after
+
+
+def commit(
+    work: UnitOfWork,
+    decision: Decision,
+    *,
+    before: Rollout,
+    after: Rollout,
+    now: datetime,
+    actor: str,
+    comment: str = "",
+) -> PublishedRuleset | None:
+    """Save the rollout, the ruleset revision if exposure changed, and the record: all in the caller's transaction."""
+    if after.version != before.version:
+        work.rollouts.save(after)
+    started = before.state is State.DRAFT
+    ruleset = next_revision(work, after.environment, now=now) if started or before.weight != after.weight else None
+    latest = ruleset or work.rulesets.latest(after.environment)
+    work.decisions.add(
+        record(
+            decision,
+            before=before,
+            after=after,
+            now=now,
+            actor=actor,
+            comment=comment,
+            revision=latest.revision if latest else 0,
+        )
+    )
+    return ruleset
+
+
+def check_actor(actor: str) -> None:
+    """Nothing is done anonymously.
+
+    Raises:
+        Invalid: no name.
+    """
+    if not actor.strip():
+        raise Invalid("actor", "is empty", "the name of the person who asks")
+
+
+def _stable_variant(document: RolloutDocument, flag: Flag, serving: Rollout | None) -> str:
+    """What is served now is what the candidate is compared with and what a rollback returns to."""
+    if serving is not None and serving.state not in ENDED:
+        raise Conflict(f"flag {flag.key!r} has a rollout under way, {serving.id!r} ({serving.state}); end it first")
+    if serving is None:
+        served = flag.default_variant
+    else:
+        served = serving.candidate if serving.state is State.COMPLETED else serving.stable
+    if document.stable is not None and document.stable != served:
+        raise Invalid("stable", f"{document.stable!r} is not what flag {flag.key!r} serves now", repr(served))
+    return served
+
+
+def _check_queries(services: Services, rollout: Rollout, *, now: datetime) -> None:
+    for index, gate in enumerate(rollout.plan.gates):
+        if isinstance(gate, ThresholdGate):
+            refusal = services.provider.check(threshold_query(gate, rollout), at=now)
+            if refusal is not None:
+                raise Invalid(f"plan.gates[{index}].query", refusal.detail, "PromQL that Prometheus accepts")
+
+
+def _add(services: Services, rollout: Rollout) -> Rollout:
+    with services.store.transaction() as work:
+        earlier = work.rollouts.list(rollout.environment, flag_key=rollout.flag_key)
+        for each in earlier:
+            if each.state not in ENDED:
+                raise Conflict(
+                    f"flag {rollout.flag_key!r} has a rollout that has not ended, {each.id!r} ({each.state})"
+                )
+        numbered = replace(rollout, id=f"{rollout.flag_key}-{len(earlier) + 1}")
+        work.rollouts.add(numbered)
+    return numbered
+
+
+def _check_is_newest(work: UnitOfWork, rollout: Rollout) -> None:
+    newest = work.rollouts.list(rollout.environment, flag_key=rollout.flag_key)[0]
+    if newest.id != rollout.id:
+        raise Conflict(f"rollout {newest.id!r} of flag {rollout.flag_key!r} is newer; create a new one instead")

@@ -1,0 +1,17 @@
+"""What every use-case needs, handed in as one value."""
+
+from dataclasses import dataclass
+
+from wavegate_controller.ports import Clock, MetricProvider, Recorder, RulesetSink, Store
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Services:
+    """The world as the services see it; built in one place, `bootstrap`."""
+
+    environment: str
+    store: Store
+    clock: Clock
+    provider: MetricProvider
+    sink: RulesetSink
+    recorder: Recorder
