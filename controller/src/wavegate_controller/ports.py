@@ -28,7 +28,7 @@ class MetricProvider(Protocol):
         """One number at one time."""
         ...
 
-    def check(self, promql: str, *, at: datetime) -> Broken | None:
+    def check(self, promql: str) -> Broken | None:
         """The server's refusal of a query that it cannot parse; None when it accepts it or cannot be asked."""
         ...
 

@@ -30,7 +30,7 @@ def parse(model: type[Model], data: object) -> Model:
     try:
         return model.model_validate(data)
     except ValidationError as error:
-        raise _refusal(error) from None
+        raise refusal(error) from None
 
 
 def parse_text(model: type[Model], text: str) -> Model:
@@ -46,7 +46,8 @@ def parse_text(model: type[Model], text: str) -> Model:
     return parse(model, data)
 
 
-def _refusal(error: ValidationError) -> Invalid:
+def refusal(error: ValidationError) -> Invalid:
+    """The first field that a model refused, in our words."""
     first = error.errors(include_url=False)[0]
     path = "".join(
         f"[{part}]" if isinstance(part, int) else f".{part}"

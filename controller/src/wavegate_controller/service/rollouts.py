@@ -48,7 +48,7 @@ def create_rollout(services: Services, document: RolloutDocument, *, actor: str)
         created_at=now,
         updated_at=now,
     )
-    _check_queries(services, rollout, now=now)
+    _check_queries(services, rollout)
     return _add(services, rollout)
 
 
@@ -141,10 +141,10 @@ def _stable_variant(document: RolloutDocument, flag: Flag, serving: Rollout | No
     return served
 
 
-def _check_queries(services: Services, rollout: Rollout, *, now: datetime) -> None:
+def _check_queries(services: Services, rollout: Rollout) -> None:
     for index, gate in enumerate(rollout.plan.gates):
         if isinstance(gate, ThresholdGate):
-            refusal = services.provider.check(threshold_query(gate, rollout), at=now)
+            refusal = services.provider.check(threshold_query(gate, rollout))
             if refusal is not None:
                 raise Invalid(f"plan.gates[{index}].query", refusal.detail, "PromQL that Prometheus accepts")
 

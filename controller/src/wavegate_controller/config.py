@@ -1,0 +1,129 @@
+"""The controller's settings: from a TOML file, and from the environment, which wins. Unknown keys are refused."""
+
+import ipaddress
+import json
+import tomllib
+from collections.abc import Mapping
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, Final, Literal, Self
+
+from pydantic import Field, SecretStr, ValidationError, model_validator
+
+from wavegate_controller.documents.reading import Document, Duration, refusal
+from wavegate_controller.domain.errors import Invalid
+
+PREFIX: Final = "WAVEGATE_"
+#: Variables with our prefix that other parts read: the CLI, the demo, the tests.
+OTHERS: Final = frozenset(
+    {"WAVEGATE_CONFIG", "WAVEGATE_URL", "WAVEGATE_TOKEN", "WAVEGATE_PROMETHEUS", "WAVEGATE_SPECS"}
+)
+_SHORTEST_SECRET: Final = 16
+
+
+class Config(Document):
+    """All settings. Each is a key of the file, and `WAVEGATE_` with its name in capitals in the environment."""
+
+    model_config = Document.model_config | {"strict": False}
+
+    host: str = Field(
+        default="127.0.0.1", description="Address to listen on. Beyond loopback, api_tokens are required."
+    )
+    port: int = Field(default=8080, ge=0, le=65535, description="Port to listen on; 0 takes a free one.")
+    environment: str = Field(default="production", description="Name of the environment that this controller serves.")
+    database_url: str = Field(default="sqlite:///wavegate.db", description="SQLAlchemy URL of the database.")
+    prometheus_url: str = Field(
+        default="http://127.0.0.1:9090",
+        pattern=r"^https?://[^/]+",
+        description="Base URL of the Prometheus-compatible server.",
+    )
+    prometheus_timeout: Duration = Field(
+        default="5s", validate_default=True, description="Longest wait for one answer of Prometheus."
+    )
+    tick: Duration = Field(
+        default="1s", validate_default=True, description="How often the reconciler looks for rollouts that are due."
+    )
+    api_tokens: dict[str, SecretStr] = Field(
+        default_factory=dict,
+        description="Person's name to API token. With none, whoever reaches the API may act under any name.",
+    )
+    sdk_keys: list[SecretStr] = Field(
+        default_factory=list, description="Keys that apps may fetch rulesets with. With none, no key is needed."
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field(default="info", description="Least level to log.")
+
+    @model_validator(mode="after")
+    def _is_safe(self) -> Self:
+        secrets = [("api_tokens", each) for each in self.api_tokens.values()]
+        secrets += [("sdk_keys", each) for each in self.sdk_keys]
+        for field, secret in secrets:
+            if len(secret.get_secret_value()) < _SHORTEST_SECRET:
+                raise Invalid(field, "holds a secret that is easily guessed", f"{_SHORTEST_SECRET} characters or more")
+        if not self.api_tokens and not _is_loopback(self.host):
+            raise Invalid(
+                "api_tokens", f"is empty while host is {self.host}", "a token for each person, or a loopback host"
+            )
+        for field, duration in (("tick", self.tick), ("prometheus_timeout", self.prometheus_timeout)):
+            if duration <= timedelta(0):
+                raise Invalid(field, "is not a time", "more than 0, such as 1s")
+        return self
+
+    @property
+    def tokens(self) -> dict[str, str]:
+        """Person's name to API token, in the clear."""
+        return {name: token.get_secret_value() for name, token in self.api_tokens.items()}
+
+
+def load(env: Mapping[str, str], file: Path | None = None) -> Config:
+    """The settings from a file, if one is given, and from the environment.
+
+    Dictionaries and lists are written as JSON in the environment: `WAVEGATE_SDK_KEYS='["..."]'`.
+
+    Raises:
+        Invalid: naming the setting; unknown ones too, in the file and with our prefix in the environment.
+    """
+    settings = {} if file is None else _from_file(file)
+    settings |= {
+        name.removeprefix(PREFIX).lower(): _from_text(name, text)
+        for name, text in env.items()
+        if name.startswith(PREFIX) and name not in OTHERS
+    }
+    try:
+        return Config.model_validate(settings)
+    except ValidationError as error:
+        raise _named(refusal(error), env) from None
+
+
+def _named(refused: Invalid, env: Mapping[str, str]) -> Invalid:
+    variable = PREFIX + refused.field.partition(".")[0].partition("[")[0].upper()
+    return Invalid(variable if variable in env else refused.field, refused.problem, refused.expected)
+
+
+def _from_file(file: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise Invalid("config", f"{file} cannot be read: {error.strerror}", "a readable TOML file") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise Invalid("config", f"{file} is not TOML: {error}", "a TOML file") from None
+
+
+def _from_text(name: str, text: str) -> object:
+    field = Config.model_fields.get(name.removeprefix(PREFIX).lower())
+    if field is None or field.default_factory is None:
+        return text
+    try:
+        return json.loads(text)
+    except ValueError:
+        raise Invalid(
+            name, "is not JSON", f"JSON, such as {json.dumps(field.get_default(call_default_factory=True))}"
+        ) from None
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
