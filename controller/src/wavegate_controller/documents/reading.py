@@ -60,12 +60,13 @@ def refusal(error: ValidationError) -> Invalid:
             return Invalid(field, "is not a known field", "only documented fields")
         case "missing":
             return Invalid(field, "is missing", "a value")
-        case "union_tag_not_found" | "union_tag_invalid":
-            return Invalid(
-                f"{field}.type",
-                "is missing or unknown",
-                f"one of {first.get('ctx', {}).get('expected_tags', '')}",
-            )
+        case "union_tag_not_found":
+            return Invalid(f"{field}.type", "is missing", "the kind of gate, such as error_rate or threshold")
+        case "union_tag_invalid":
+            known = first.get("ctx", {}).get("expected_tags", "")
+            return Invalid(f"{field}.type", f"{first['ctx']['tag']!r} is unknown", f"one of {known}")
+        case "model_type" | "model_attributes_type" | "dict_type":
+            return Invalid(field, f"{first['input']!r} is not valid", "a mapping of fields")
         case "value_error":
             cause = first.get("ctx", {}).get("error")
             if isinstance(cause, Invalid):

@@ -1,0 +1,135 @@
+"""What enters as a document is either right or refused with the field, the problem and what would be right."""
+
+from datetime import timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from support.rollouts import NOW
+from wavegate_controller.documents import (
+    FlagDocument,
+    PlanDocument,
+    RolloutDocument,
+    parse,
+    parse_text,
+    plan_to_document,
+)
+from wavegate_controller.documents.duration import format_duration, parse_duration
+from wavegate_controller.domain.errors import Invalid
+from wavegate_controller.domain.plan import ErrorRateGate, ThresholdGate
+
+GATE = {"type": "threshold", "name": "latency", "query": "p95", "operator": "<", "limit": 0.8}
+
+
+def plan(**fields):
+    return parse(RolloutDocument, {"flag": "ai-summaries", "plan": fields}).plan_to_domain()
+
+
+def test_the_default_plan_is_10_25_50_100_guarded_by_the_error_rate():
+    default = plan()
+
+    assert [wave.weight for wave in default.waves] == [10_000, 25_000, 50_000, 100_000]
+    assert default.gates == (ErrorRateGate(),)
+
+
+def test_a_plan_survives_the_way_to_its_document_and_back():
+    written = plan(
+        waves=[{"percent": 0.001, "bake": "1h30m"}, {"percent": 33.333, "bake": 90, "approval": "manual"}],
+        gates=[GATE | {"warm_up": "30s", "failures": 3, "of": 5}, {"type": "error_rate", "kinds": ["error", "slow"]}],
+        on_breach="step_back",
+        interval="5s",
+    )
+
+    assert parse(PlanDocument, plan_to_document(written)).to_domain() == written
+    assert written.waves[0].weight == 1
+    assert isinstance(written.gates[0], ThresholdGate)
+
+
+@pytest.mark.parametrize(
+    ("fields", "field", "expected"),
+    [
+        ({"waves": []}, "plan.waves", "at least one wave"),
+        ({"waves": [{"percent": 50}, {"percent": 25}]}, "plan.waves[1].percent", "rising order"),
+        ({"waves": [{"percent": 10}, {"percent": 10}]}, "plan.waves[1].percent", "rising order"),
+        ({"waves": [{"percent": 101}]}, "plan.waves[0].percent", "at most 100"),
+        ({"waves": [{"percent": 0}]}, "plan.waves[0].percent", "more than 0"),
+        ({"waves": [{"percent": -5}]}, "plan.waves[0].percent", "more than 0"),
+        ({"waves": [{"percent": 0.0001}]}, "plan.waves[0].percent", "steps of 0.001"),
+        ({"waves": [{"percent": "ten"}]}, "plan.waves[0].percent", "a valid number"),
+        ({"waves": [{"percent": float("nan")}]}, "plan.waves[0].percent", "a finite number"),
+        ({"waves": [{"percent": True}]}, "plan.waves[0].percent", "a valid number"),
+        ({"waves": [{"percent": 10, "bake": "soon"}]}, "plan.waves[0].bake", "a duration"),
+        ({"waves": [{"percent": 10, "bake": "0s"}]}, "plan.waves[0].bake", "more than 0"),
+        ({"waves": [{"percent": 10, "bake": -1}]}, "plan.waves[0].bake", "a duration"),
+        ({"waves": [{"percent": 10, "backe": "1h"}]}, "plan.waves[0].backe", "documented fields"),
+        ({"gates": []}, "plan.gates", "at least one gate"),
+        ({"gates": [{"type": "vibes"}]}, "plan.gates[0].type", "threshold"),
+        ({"gates": [{"name": "latency"}]}, "plan.gates[0].type", "error_rate"),
+        ({"gates": [GATE, GATE]}, "plan.gates[1].name", "a name of its own"),
+        ({"gates": [GATE | {"operator": "=="}]}, "plan.gates[0].operator", "<"),
+        ({"gates": [GATE | {"query": " "}]}, "plan.gates[0].query", "PromQL"),
+        ({"gates": [GATE | {"query": "{{user}}"}]}, "plan.gates[0].query", "{{candidate}}"),
+        ({"gates": [GATE | {"limit": float("inf")}]}, "plan.gates[0].limit", "a finite number"),
+        ({"gates": [GATE | {"failures": 4}]}, "plan.gates[0].failures", "failures <= of"),
+        ({"gates": [GATE | {"name": "a b"}]}, "plan.gates[0].name", "1 to 100"),
+        ({"gates": [{"type": "error_rate", "alpha": 0}]}, "plan.gates[0].alpha", "more than 0"),
+        ({"gates": [{"type": "error_rate", "min_requests": 0}]}, "plan.gates[0].min_requests", "1 or more"),
+        ({"gates": [{"type": "error_rate", "kinds": []}]}, "plan.gates[0].kinds", "error"),
+        ({"on_breach": "ignore"}, "plan.on_breach", "roll_back"),
+        ({"interval": "100ms"}, "plan.interval", "1s or more"),
+        ({"steps": []}, "plan.steps", "documented fields"),
+    ],
+)
+def test_a_wrong_plan_is_refused_by_field(fields: dict, field: str, expected: str):
+    with pytest.raises(Invalid) as refused:
+        plan(**fields)
+
+    assert refused.value.field == field
+    assert expected in refused.value.expected
+
+
+@pytest.mark.parametrize(
+    ("fields", "field"),
+    [
+        ({"key": "AI Summaries"}, "key"),
+        ({"key": ""}, "key"),
+        ({"key": "x" * 101}, "key"),
+        ({"key": "ok", "variants": {"on": True}, "default_variant": "on"}, "variants"),
+        ({"key": "ok", "default_variant": "maybe"}, "default_variant"),
+        ({"key": "ok", "variants": {"on": True, "Off!": False}}, "variants.Off!"),
+        ({"key": "ok", "generation": "v1"}, "generation"),
+    ],
+)
+def test_a_wrong_flag_is_refused_by_field(fields: dict, field: str):
+    with pytest.raises(Invalid) as refused:
+        parse(FlagDocument, fields).to_domain(environment="production", now=NOW)
+
+    assert refused.value.field == field
+
+
+@pytest.mark.parametrize("text", ["waves: [", "- 1", "42", "", "!!python/object:os.system {}"])
+def test_a_text_that_is_no_mapping_is_refused(text: str):
+    with pytest.raises(Invalid) as refused:
+        parse_text(RolloutDocument, text)
+
+    assert refused.value.field in ("document", "flag")
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [("15s", 15), ("10m", 600), ("1h30m", 5400), ("1d", 86_400), ("500ms", 0.5), (90, 90), (0.25, 0.25)],
+)
+def test_durations_are_read_as_prometheus_writes_them(text: object, seconds: float):
+    assert parse_duration(text) == timedelta(seconds=seconds)
+
+
+@pytest.mark.parametrize("text", ["", "10", "1.5h", "m10", "1m1h", None, True, -1, float("inf"), "9" * 30 + "d"])
+def test_what_is_no_duration_is_refused(text: object):
+    with pytest.raises(ValueError, match="duration"):
+        parse_duration(text)
+
+
+@given(st.integers(0, 10**12).map(lambda ms: timedelta(milliseconds=ms)))
+def test_a_duration_survives_the_way_to_its_text_and_back(duration: timedelta):
+    assert parse_duration(format_duration(duration)) == duration
