@@ -5,7 +5,7 @@ class WavegateError(Exception):
     """The root of everything the SDK raises on purpose."""
 
 
-class InvalidRuleset(WavegateError, ValueError):  # noqa: N818 # it is the ruleset that is wrong
+class InvalidRuleset(WavegateError, ValueError):  # it is the ruleset that is wrong
     """A ruleset was refused; nothing of it is used.
 
     `path` says where (`flags.ai-summaries.rollout.weight`), `problem` what was found there and

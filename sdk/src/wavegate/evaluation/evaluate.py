@@ -64,7 +64,7 @@ def evaluate(
     """The answer of one flag to one caller; never raises. A default of None accepts any type."""
     flag = compiled.get(flag_key) if issubclass(type(flag_key), str) else None
     if flag is None:
-        return flag_not_found(flag_key, default)
+        return no_flag(flag_key, default)
     context = attributes or {}
     answer = flag.choose(targeting_key, context)
     return finish(answer, default, flag.cohort(targeting_key, context))
@@ -98,10 +98,12 @@ def fits(value: Any, default: Any) -> bool:
     return issubclass(wanted, given) or (issubclass(wanted, float) and given is int)
 
 
-def flag_not_found(flag_key: Any, default: Any) -> EvaluationDetails:
-    """What to answer for a key the ruleset does not have, whatever that key is."""
+def no_flag(flag_key: Any, default: Any, *, ready: bool = True) -> EvaluationDetails:
+    """What to answer for a key that is not there, whatever that key is; `ready` says there is a ruleset."""
     # Not isinstance: that asks the object for its class, and a broken proxy raises.
     key = flag_key if issubclass(type(flag_key), str) else ""
+    if not ready:
+        return failure(key, ErrorCode.PROVIDER_NOT_READY, "no ruleset has arrived yet", default)
     message = f"the ruleset has no flag {key!r}" if key else "a flag key is a string of one character or more"
     return failure(key, ErrorCode.FLAG_NOT_FOUND, message, default)
 

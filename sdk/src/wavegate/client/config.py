@@ -1,0 +1,64 @@
+"""What a client is told when it is made, checked there."""
+
+import math
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from wavegate.evaluation import WavegateError
+
+
+class ConfigError(WavegateError, ValueError):
+    """A client was given something it cannot work with."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Config:
+    """Where the controller is and how to ask it. Times are seconds."""
+
+    url: str
+    sdk_key: str | None = field(default=None, repr=False)
+    poll_interval: float = 1.0
+    timeout: float = 5.0
+    cache_path: Path | None = None
+
+    def __post_init__(self) -> None:
+        _check_url(self.url)
+        check_seconds("poll_interval", self.poll_interval)
+        check_seconds("timeout", self.timeout)
+        if self.sdk_key is not None and not _fits_a_header(self.sdk_key):
+            # The key itself stays out of the message: messages end up in logs.
+            raise ConfigError(
+                "sdk_key: is empty or has spaces or characters beyond ASCII; give the key as it was shown"
+            )
+
+    @property
+    def ruleset_url(self) -> str:
+        """The one address an SDK reads."""
+        return self.url.rstrip("/") + "/sdk/v1/ruleset"
+
+
+def check_seconds(name: str, value: object) -> None:
+    """Refuses what is no span of time."""
+    if not isinstance(value, int | float) or isinstance(value, bool) or not (math.isfinite(value) and value > 0):
+        raise ConfigError(f"{name}: is {value!r}; give seconds, more than 0")
+
+
+def _check_url(url: object) -> None:
+    address = False
+    # urlsplit raises for a bad bracket at once, for a bad port when that is read.
+    with suppress(ValueError):
+        if isinstance(url, str):
+            parts = urlsplit(url)
+            address = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+            address = address and not (parts.username or parts.password or parts.query or parts.fragment)
+    if not address:
+        raise ConfigError(
+            "url: must be the controller's plain address, like https://wavegate.example.com, "
+            "without user name, query or fragment; a key goes into sdk_key"
+        )
+
+
+def _fits_a_header(key: object) -> bool:
+    return isinstance(key, str) and key != "" and key.isascii() and key.isprintable() and " " not in key
