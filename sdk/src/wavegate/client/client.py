@@ -21,7 +21,7 @@ from wavegate.evaluation.details import ErrorCode
 from wavegate.evaluation.evaluate import Attributes, failure, finish, fits, no_flag
 
 if TYPE_CHECKING:
-    from prometheus_client import CollectorRegistry
+    from wavegate.client.metrics import Registry
 
 T = TypeVar("T")
 
@@ -47,7 +47,7 @@ class Client:
         url: str,
         sdk_key: str | None = None,
         *,
-        registry: "CollectorRegistry | None" = None,
+        registry: "Registry | None" = None,
         poll_interval: float = 1.0,
         timeout: float = 5.0,
         cache_path: str | Path | None = None,
@@ -69,7 +69,7 @@ class Client:
         self._poller.start()
 
     @classmethod
-    def offline(cls, ruleset: Source, *, registry: "CollectorRegistry | None" = None) -> Self:
+    def offline(cls, ruleset: Source, *, registry: "Registry | None" = None) -> Self:
         """A client that needs no controller and starts no thread.
 
         Takes a Ruleset, parsed JSON, JSON text, or a path.
@@ -80,7 +80,7 @@ class Client:
 
     _poller: Poller | None = None
 
-    def _set_up(self, registry: "CollectorRegistry | None", first: Ruleset | None, *, made: float | None) -> None:
+    def _set_up(self, registry: "Registry | None", first: Ruleset | None, *, made: float | None) -> None:
         # Imported here: prometheus_client is wanted by apps with a client, not by whoever imports wavegate.
         from wavegate.client.metrics import counters_in  # noqa: PLC0415
 

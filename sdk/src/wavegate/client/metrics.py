@@ -27,6 +27,8 @@ from prometheus_client.metrics_core import (
 from wavegate.evaluation import COHORTS, Reason
 
 Cell: TypeAlias = list[int]
+#: Where an app keeps its metrics.
+Registry: TypeAlias = CollectorRegistry
 
 #: Wide enough for a cached lookup and for a long generation.
 DURATION_BOUNDS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
@@ -142,7 +144,7 @@ class Counters:
         yield from families
 
 
-def counters_in(registry: CollectorRegistry | None) -> Counters:
+def counters_in(registry: Registry | None) -> Counters:
     """The counters that show up in this registry; the process's default one if None."""
     registry = REGISTRY if registry is None else registry
     with _registering:
