@@ -3,15 +3,19 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Final
 
 from wavegate_controller.domain.errors import NotFound
 from wavegate_controller.domain.flag import Flag
 from wavegate_controller.domain.measurement import Measurement
 from wavegate_controller.domain.publication import PublishedRuleset
 from wavegate_controller.domain.record import DecisionRecord
-from wavegate_controller.domain.rollout import Rollout
+from wavegate_controller.domain.rollout import WATCHED, Rollout
 from wavegate_controller.ports import UnitOfWork
 from wavegate_controller.service.services import Services
+
+#: How many looks a story reaches back at least; fewer would be no line to look at.
+_LOOKS_SHOWN: Final = 60
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -36,6 +40,26 @@ class FlagView:
 
     flag: Flag
     rollout: RolloutView | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FlagStory:
+    """A flag with what led to where its newest rollout stands, read at one moment.
+
+    Attributes:
+        now: that moment.
+        since: from when on measurements are given.
+        until: `now` while the gates are watched, else when they were last.
+        decisions: newest first; the older ones without the holds between them.
+        measurements: oldest first.
+    """
+
+    view: FlagView
+    now: datetime
+    since: datetime
+    until: datetime
+    decisions: Sequence[DecisionRecord]
+    measurements: Sequence[Measurement]
 
 
 def overview(services: Services) -> Sequence[FlagView]:
@@ -92,6 +116,36 @@ def measurements(services: Services, rollout_id: str, *, lookback: timedelta) ->
     since: datetime = services.clock.now() - lookback
     with services.store.transaction() as work:
         return work.evidence.since(work.rollouts.get(rollout_id).id, since)
+
+
+def flag_story(services: Services, key: str, *, looks: int, moves: int, lookback: timedelta) -> FlagStory:
+    """A flag, what happened to its newest rollout, and what its gates measured last.
+
+    Args:
+        services: the world.
+        key: of the flag.
+        looks: how many of the newest decisions to read, holds included.
+        moves: how many decisions that moved something to read beyond those.
+        lookback: how far back to read measurements, at the least; further for a plan that looks seldom.
+
+    Raises:
+        NotFound: there is no such flag.
+    """
+    now = services.clock.now()
+    with services.store.transaction() as work:
+        view = _flag_view(work, work.flags.get(services.environment, key))
+        if view.rollout is None:
+            return FlagStory(view=view, now=now, since=now, until=now, decisions=(), measurements=())
+        rollout = view.rollout.rollout
+        decisions = list(work.decisions.list(rollout.id, limit=looks))
+        if len(decisions) == looks:
+            decisions.extend(work.decisions.list(rollout.id, limit=moves, before=decisions[-1].id, moves_only=True))
+        # What ended long ago is shown as it was when somebody last looked.
+        judged_at = next((each.at for each in decisions if each.verdicts), now)
+        until = now if rollout.state in WATCHED else judged_at
+        since = until - max(lookback, _LOOKS_SHOWN * rollout.plan.interval)
+        measured = work.evidence.since(rollout.id, since)
+    return FlagStory(view=view, now=now, since=since, until=until, decisions=decisions, measurements=measured)
 
 
 def ruleset_in_force(services: Services) -> PublishedRuleset | None:

@@ -77,8 +77,7 @@ def act(services: Services, rollout_id: str, event: Event, *, actor: str, commen
     with services.store.transaction() as work:
         before = work.rollouts.get(rollout_id)
         after = apply(before, event, now=now)
-        if event in (Event.START, Event.RESTART):
-            _check_is_newest(work, before)
+        _check_its_turn(work, before, event)
         sentence = f"{event.value.replace('_', ' ')} by {actor}" + (f": {comment.strip()}" if comment.strip() else "")
         decision = Decision(event=event, reason=DecisionReason.REQUESTED, sentence=sentence)
         ruleset = commit(work, decision, before=before, after=after, now=now, actor=actor, comment=comment.strip())
@@ -132,13 +131,17 @@ def _stable_variant(document: RolloutDocument, flag: Flag, serving: Rollout | No
     """What is served now is what the candidate is compared with and what a rollback returns to."""
     if serving is not None and serving.state not in ENDED:
         raise Conflict(f"flag {flag.key!r} has a rollout under way, {serving.id!r} ({serving.state}); end it first")
-    if serving is None:
-        served = flag.default_variant
-    else:
-        served = serving.candidate if serving.state is State.COMPLETED else serving.stable
+    served = _served(flag, serving)
     if document.stable is not None and document.stable != served:
         raise Invalid("stable", f"{document.stable!r} is not what flag {flag.key!r} serves now", repr(served))
     return served
+
+
+def _served(flag: Flag, serving: Rollout | None) -> str:
+    """The variant that everybody outside of a rollout gets."""
+    if serving is None:
+        return flag.default_variant
+    return serving.candidate if serving.state is State.COMPLETED else serving.stable
 
 
 def _check_queries(services: Services, rollout: Rollout) -> None:
@@ -162,7 +165,22 @@ def _add(services: Services, rollout: Rollout) -> Rollout:
     return numbered
 
 
-def _check_is_newest(work: UnitOfWork, rollout: Rollout) -> None:
-    newest = work.rollouts.list(rollout.environment, flag_key=rollout.flag_key)[0]
-    if newest.id != rollout.id:
-        raise Conflict(f"rollout {newest.id!r} of flag {rollout.flag_key!r} is newer; create a new one instead")
+def _check_its_turn(work: UnitOfWork, rollout: Rollout, event: Event) -> None:
+    """Refuse to move a rollout that others have overtaken: it would compare with, or return to, what nobody has."""
+    serving = work.rollouts.serving(rollout.environment).get(rollout.flag_key)
+    match event:
+        case Event.START:
+            served = _served(work.flags.get(rollout.environment, rollout.flag_key), serving)
+            if rollout.stable != served:
+                raise Conflict(
+                    f"rollout {rollout.id!r} would replace {rollout.stable!r}, but flag {rollout.flag_key!r} serves "
+                    f"{served!r} now; cancel it and create a new one"
+                )
+        case Event.RESTART | Event.ROLL_BACK if serving is not None and serving.id != rollout.id:
+            raise Conflict(f"rollout {serving.id!r} of flag {rollout.flag_key!r} is newer and decides what is served")
+        case Event.RESTART:
+            for each in work.rollouts.list(rollout.environment, flag_key=rollout.flag_key):
+                if each.state not in ENDED:
+                    raise Conflict(f"rollout {each.id!r} ({each.state}) of flag {rollout.flag_key!r} is newer")
+        case _:
+            pass

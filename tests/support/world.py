@@ -1,0 +1,122 @@
+"""A controller's services over a real database, with a clock and a metrics server that the test moves by hand."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from support.rollouts import NOW
+from wavegate.evaluation import Ruleset, ruleset_from_json
+from wavegate_controller.delivery import Snapshot
+from wavegate_controller.documents import FlagDocument, RolloutDocument, parse
+from wavegate_controller.domain.measurement import Answer, Broken, BrokenReason, Series, Value
+from wavegate_controller.domain.rollout import Rollout
+from wavegate_controller.domain.transitions import Event
+from wavegate_controller.ports import Store
+from wavegate_controller.service.flags import create_flag
+from wavegate_controller.service.rollouts import act, create_rollout
+from wavegate_controller.service.services import Services
+from wavegate_controller.telemetry import PrometheusRecorder
+
+
+class ManualClock:
+    """Time stands still until the test moves it."""
+
+    def __init__(self, now: datetime = NOW) -> None:
+        self._now = now
+
+    def now(self) -> datetime:
+        return self._now
+
+    def advance(self, **duration: float) -> None:
+        self._now += timedelta(**duration)
+
+
+@dataclass
+class HandMetrics:
+    """A metrics server whose counters the test raises and which it may take away."""
+
+    clock: ManualClock
+    value: Answer = field(default_factory=lambda: Value(value=0.3))
+    away: bool = False
+    counters: dict[tuple[str, ...], float] = field(default_factory=dict)
+    queries: list[str] = field(default_factory=list)
+
+    def count(self, variant: str, requests: int, bad: int = 0, *, instance: str = "shop:1") -> None:
+        for key, amount in (
+            (("wavegate_requests_total", variant, ""), requests),
+            (("wavegate_bad_total", variant, "error"), bad),
+        ):
+            self.counters[*key, instance] = self.counters.get((*key, instance), 0) + amount
+
+    def query(self, promql: str, *, at: datetime) -> Answer:
+        self.queries.append(promql)
+        return self._outage() if self.away else self.value
+
+    def check(self, promql: str) -> Broken | None:
+        if "((" in promql:
+            return Broken(reason=BrokenReason.QUERY_REJECTED, detail="parse error: unclosed left parenthesis")
+        return None
+
+    def samples(self, selector: str, *, at: datetime, lookback: timedelta) -> Sequence[Series] | Broken:
+        self.queries.append(selector)
+        if self.away:
+            return self._outage()
+        return tuple(
+            Series(
+                labels={"__name__": name, "variant": variant, "instance": instance} | ({"kind": kind} if kind else {}),
+                samples=((at.timestamp(), value),),
+            )
+            for (name, variant, kind, instance), value in self.counters.items()
+        )
+
+    def _outage(self) -> Broken:
+        return Broken(reason=BrokenReason.UNREACHABLE, detail="connection refused")
+
+
+@dataclass
+class World:
+    """Everything a story needs."""
+
+    services: Services
+    clock: ManualClock
+    metrics: HandMetrics
+    snapshot: Snapshot
+
+    @classmethod
+    def over(cls, store: Store) -> "World":
+        clock, snapshot = ManualClock(), Snapshot()
+        metrics = HandMetrics(clock)
+        services = Services(
+            environment="production",
+            store=store,
+            clock=clock,
+            provider=metrics,
+            sink=snapshot,
+            recorder=PrometheusRecorder(),
+        )
+        return cls(services=services, clock=clock, metrics=metrics, snapshot=snapshot)
+
+    def flag(self, key: str = "ai-summaries", **fields: Any) -> None:
+        create_flag(self.services, parse(FlagDocument, {"key": key} | fields))
+
+    def draft(self, flag: str = "ai-summaries", **plan: Any) -> Rollout:
+        plan = {"waves": [{"percent": share, "bake": "1m"} for share in (10, 25, 50, 100)]} | plan
+        return create_rollout(self.services, parse(RolloutDocument, {"flag": flag, "plan": plan}), actor="anna")
+
+    def started(self, flag: str = "ai-summaries", **plan: Any) -> Rollout:
+        return act(self.services, self.draft(flag, **plan).id, Event.START, actor="anna")
+
+    def rollout(self, rollout_id: str = "ai-summaries-1") -> Rollout:
+        with self.services.store.transaction() as work:
+            return work.rollouts.get(rollout_id)
+
+    @property
+    def ruleset(self) -> Ruleset:
+        assert self.snapshot.current is not None
+        return ruleset_from_json(self.snapshot.current.body)
+
+    def served(self, flag: str = "ai-summaries") -> int:
+        """Weight of the candidate in the ruleset that apps fetch."""
+        rollout = self.ruleset.flags[flag].rollout
+        return 0 if rollout is None else rollout.weight
