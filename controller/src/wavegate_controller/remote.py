@@ -1,0 +1,167 @@
+"""A controller somewhere else: its HTTP API as methods. The door to requests for the CLI and the demo."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+from urllib.parse import quote, urlsplit
+
+import requests
+
+#: A document of the API, as JSON gave it (docs/api.md).
+Document = dict[str, Any]
+
+_LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
+
+
+class RemoteProblem(Exception):
+    """The controller refused; `str()` is what a person reads.
+
+    Attributes:
+        status: the HTTP status.
+        title: the kind of problem, in a few words.
+        detail: what was wrong with this request.
+        errors: the fields that were refused, each with `field`, `problem` and `expected`.
+    """
+
+    def __init__(self, status: int, title: str, detail: str, errors: Sequence[Mapping[str, str]] = ()) -> None:
+        super().__init__(detail or title)
+        self.status = status
+        self.title = title
+        self.detail = detail
+        self.errors = tuple(errors)
+
+
+class RemoteUnreachable(Exception):
+    """No controller answers there; `str()` says where that is and what to do."""
+
+
+class RemoteController:
+    """The API of one controller.
+
+    Every method but `ready` raises RemoteProblem when the controller refuses and RemoteUnreachable when it does not
+    answer. With a token, the controller signs with the token's name: leave `actor` out. Without one, acts need it.
+    """
+
+    def __init__(self, url: str, token: str | None = None, *, timeout: float = 10.0) -> None:
+        self.url = url.rstrip("/")
+        self._token = token
+        self._timeout = timeout
+        self._session = requests.Session()
+        # Proxies are for the way out; a proxy knows another loopback than ours.
+        self._session.trust_env = urlsplit(url).hostname not in _LOOPBACK
+
+    def flags(self) -> list[Document]:
+        """All flags, each with its newest rollout."""
+        return self._items("flags")
+
+    def flag(self, key: str) -> Document:
+        """One flag with its newest rollout."""
+        return self._ask("GET", f"flags/{_segment(key)}")
+
+    def create_flag(self, document: Mapping[str, Any]) -> Document:
+        """A new flag from a flag document."""
+        return self._ask("POST", "flags", body=document)
+
+    def set_enabled(self, key: str, enabled: bool, *, actor: str | None = None, comment: str = "") -> Document:
+        """Enable a flag, or stop it at once for everybody."""
+        verb = "enable" if enabled else "disable"
+        return self._ask("POST", f"flags/{_segment(key)}/{verb}", body=_signed(actor, {"comment": comment}))
+
+    def rollouts(self, flag: str | None = None) -> list[Document]:
+        """Rollouts, newest first."""
+        return self._items("rollouts", {"flag": flag})
+
+    def rollout(self, reference: str) -> Document:
+        """A rollout by its id, or the newest of a flag by the flag's key."""
+        return self._ask("GET", f"rollouts/{_segment(reference)}")
+
+    def create_rollout(self, document: Mapping[str, Any], *, actor: str | None = None) -> Document:
+        """A draft from a rollout document."""
+        return self._ask("POST", "rollouts", body=_signed(actor, document))
+
+    def act(self, reference: str, event: str, *, actor: str | None = None, comment: str = "") -> Document:
+        """Ask for an event such as `start` or `roll_back`; the rollout after it."""
+        path = f"rollouts/{_segment(reference)}/{_segment(event)}"
+        return self._ask("POST", path, body=_signed(actor, {"comment": comment}))
+
+    def decisions(
+        self, reference: str, *, limit: int = 50, before: int | None = None, moves_only: bool = False
+    ) -> list[Document]:
+        """A rollout's decisions, newest first; `before` is the id of the last one already seen."""
+        query = {"limit": limit, "before": before, "moves_only": "true" if moves_only else None}
+        return self._items(f"rollouts/{_segment(reference)}/decisions", query)
+
+    def status(self) -> Document:
+        """Environment, ruleset revision in force, and the controller's version."""
+        return self._ask("GET", "status")
+
+    def ready(self) -> bool:
+        """Whether a controller is there and its database answers. Never raises."""
+        try:
+            return self._send("GET", "/readyz").ok
+        except RemoteUnreachable:
+            return False
+
+    def _items(self, path: str, query: Mapping[str, Any] | None = None) -> list[Document]:
+        items: list[Document] = self._ask("GET", path, query=query)["items"]
+        return items
+
+    def _ask(
+        self, method: str, path: str, *, query: Mapping[str, Any] | None = None, body: Mapping[str, Any] | None = None
+    ) -> Document:
+        response = self._send(method, f"/api/v1/{path}", query=query, body=body)
+        try:
+            document = response.json()
+        except requests.JSONDecodeError:
+            document = None
+        if not isinstance(document, dict):
+            detail = f"{self.url} answered {response.status_code} without JSON; is it a Wavegate controller?"
+            raise RemoteProblem(response.status_code, response.reason or "", detail)
+        if not response.ok:
+            raise RemoteProblem(
+                response.status_code,
+                document.get("title", ""),
+                document.get("detail", ""),
+                document.get("errors", ()),
+            )
+        return document
+
+    def _send(
+        self, method: str, path: str, *, query: Mapping[str, Any] | None = None, body: Mapping[str, Any] | None = None
+    ) -> requests.Response:
+        try:
+            return self._session.request(
+                method,
+                self.url + path,
+                params=query,
+                json=body,
+                auth=self._authorize,
+                timeout=self._timeout,
+                allow_redirects=False,  # would turn a POST into a GET and carry the token elsewhere
+            )
+        except requests.Timeout:
+            raise RemoteUnreachable(f"the controller at {self.url} did not answer in {self._timeout:g} s") from None
+        except (requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema, requests.exceptions.MissingSchema):
+            raise RemoteUnreachable(f"{self.url!r} is no URL such as http://127.0.0.1:8080") from None
+        except requests.exceptions.SSLError as error:
+            raise RemoteUnreachable(f"the certificate of {self.url} does not hold: {error}") from None
+        except requests.ConnectionError:
+            raise RemoteUnreachable(
+                f"no controller answers at {self.url}; start one with `wavegate serve`, "
+                "or name another by --url or $WAVEGATE_URL"
+            ) from None
+        except requests.RequestException as error:
+            raise RemoteUnreachable(f"asking {self.url} failed: {error}") from None
+
+    def _authorize(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        """As a callable, so that requests does not put a password from ~/.netrc in the token's place."""
+        if self._token:
+            request.headers["Authorization"] = f"Bearer {self._token}"
+        return request
+
+
+def _signed(actor: str | None, document: Mapping[str, Any]) -> Mapping[str, Any]:
+    return document if actor is None else {**document, "actor": actor}
+
+
+def _segment(name: str) -> str:
+    return quote(name, safe="")

@@ -1,0 +1,251 @@
+"""Rollouts on a terminal: rich renderables made of API documents and nothing else."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+from rich.console import Group, RenderableType
+from rich.padding import Padding
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+from wavegate_controller.documents.duration import format_duration
+from wavegate_controller.domain.rollout import WATCHED, State
+from wavegate_controller.domain.transitions import Event
+from wavegate_controller.domain.verdict import VerdictKind
+
+Document = Mapping[str, Any]
+
+#: Colour helps, words decide: wherever a style stands for something, its word or sign stands beside it.
+_STATE_STYLE: Final[Mapping[str, str]] = {
+    State.DRAFT: "dim",
+    State.RUNNING: "cyan",
+    State.AWAITING_APPROVAL: "yellow",
+    State.PAUSED: "yellow",
+    State.COMPLETED: "green",
+    State.ROLLED_BACK: "red",
+    State.CANCELLED: "dim",
+}
+_VERDICT_SIGN: Final[Mapping[str, tuple[str, str]]] = {
+    VerdictKind.PASS: ("✓", "green"),
+    VerdictKind.BREACH: ("✗", "bold red"),
+    VerdictKind.NOT_ENOUGH_DATA: ("…", "yellow"),
+    VerdictKind.CANNOT_MEASURE: ("?", "magenta"),
+}
+_TAKEN_BACK: Final = frozenset({State.ROLLED_BACK, State.CANCELLED})
+
+
+def rollouts_table(documents: Iterable[Document]) -> RenderableType:
+    """Two lines for each rollout: where it is and why."""
+    table = _table("rollout", "users")
+    table.add_column("why", ratio=1)
+    for document in documents:
+        table.add_row(
+            Text("\n").join([_text(document["id"], "bold"), _state(document)]),
+            Text("\n").join([_exposure(document), wave_track(document)]),
+            _cut(_why(document)),
+        )
+    return table if table.row_count else Text("no rollouts; `wavegate rollout create --help` shows how to make one")
+
+
+def rollout_panel(
+    document: Document, *, decisions: Sequence[Document] = (), now: datetime | None = None
+) -> RenderableType:
+    """Everything about one rollout.
+
+    Args:
+        document: of the rollout.
+        decisions: to list beneath it, newest first.
+        now: to say how long ago something was; without it only times are shown.
+    """
+    parts: list[RenderableType] = [*_position(document, now), Text(), *_gates(document), Text(), _next(document, now)]
+    if decisions:
+        parts += [Text(), decisions_table(decisions)]
+    title = Text.assemble(_text(document["id"], "bold"), " · ", _state(document))
+    style = _STATE_STYLE[document["state"]]
+    return Panel(Group(*parts), title=title, title_align="left", border_style=style, padding=(0, 1))
+
+
+def decisions_table(documents: Iterable[Document]) -> RenderableType:
+    """What happened, in the order given."""
+    table = _table("at (UTC)", "event", "users", "by")
+    table.add_column("why", ratio=1, overflow="fold")
+    for document in documents:
+        held = document["event"] == Event.TICK
+        table.add_row(
+            Text(f"{_time(document['at']):%m-%d %H:%M:%S}"),
+            Text("hold", "dim") if held else Text(_command(document["event"]), _STATE_STYLE[document["state"]]),
+            Text(f"{document['percent']:g} %"),
+            _text(document["actor"]),
+            _text(_reasoned(document)),
+        )
+    return table if table.row_count else Text("nothing has happened yet")
+
+
+def flags_table(documents: Iterable[Document]) -> RenderableType:
+    """One line for each flag and its newest rollout."""
+    table = _table("flag", "enabled", "default")
+    table.add_column("newest rollout", ratio=1)
+    for document in documents:
+        rollout = document["rollout"]
+        table.add_row(
+            _text(document["key"], "bold"),
+            Text("yes") if document["enabled"] else Text("NO", "bold red"),
+            _text(document["default_variant"]),
+            Text("none", "dim")
+            if rollout is None
+            else _cut(Text("  ").join([_state(rollout), Text(f"{rollout['percent']:g} %"), wave_track(rollout)])),
+        )
+    return table if table.row_count else Text("no flags; `wavegate flag create KEY` makes one")
+
+
+def wave_track(document: Document) -> Text:
+    """The plan's waves as a track: behind us drawn through, the one we are in between brackets.
+
+    A rollout that was taken back stands before its first wave, and a cross marks the wave it had reached.
+    """
+    reached = document["wave"]["number"] if document["wave"] else 0
+    taken_back = document["state"] in _TAKEN_BACK
+    style = _STATE_STYLE[document["state"]]
+    track = Text()
+    if taken_back:
+        track.append("[0]", f"bold {style}").append(" ─ ", "dim")
+    for number, wave in enumerate(document["plan"]["waves"], start=1):
+        name = f"{wave['percent']:g}"
+        passed = number <= reached and not taken_back
+        if number > 1:
+            track.append(" ━ " if passed else " ─ ", style if passed else "dim")
+        if number == reached:
+            track.append(f"{name}✗" if taken_back else f"[{name}]", f"bold {style}")
+        else:
+            track.append(name, style if passed else "dim")
+    return track
+
+
+def _table(*columns: str) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
+    for column in columns:
+        table.add_column(column, no_wrap=True, max_width=32)
+    return table
+
+
+def _cut(text: Text) -> Text:
+    """To what its column has left: said on the text, since a column that may not wrap would starve its neighbours."""
+    text.no_wrap, text.overflow = True, "ellipsis"
+    return text
+
+
+def _state(document: Document) -> Text:
+    paused = f" ({document['pause_reason'].replace('_', ' ')})" if document["pause_reason"] else ""
+    return Text(document["state"].replace("_", " ") + paused, _STATE_STYLE[document["state"]])
+
+
+def _exposure(document: Document) -> Text:
+    wave = document["wave"]
+    return Text.assemble(
+        (f"{document['percent']:g} %", "bold"), (f"  wave {wave['number']} of {wave['of']}" if wave else "", "dim")
+    )
+
+
+def _why(document: Document) -> Text:
+    if not document["flag_enabled"]:
+        return Text("flag disabled\nserves its default variant to everybody", "bold red")
+    latest = document["latest_decision"]
+    if latest is None:
+        return Text("waits for start", "dim")
+    return Text("\n").join([Text(latest["reason"]), _text(latest["sentence"], "dim")])
+
+
+def _position(document: Document, now: datetime | None) -> Iterable[RenderableType]:
+    if not document["flag_enabled"]:
+        yield Text("The flag is disabled: everybody gets its default variant, whatever stands below.", "bold red")
+    variants = f" of users get {document['candidate']!r} instead of {document['stable']!r}"
+    yield Text.assemble((f"{document['percent']:g} %", "bold"), variants)
+    wave = document["wave"]
+    yield Text.assemble(wave_track(document), (f"   wave {wave['number']} of {wave['of']}" if wave else "", "dim"))
+    moved = document["moved_by"]
+    if moved is None:
+        yield _text(f"written down by {document['created_by']} at {_clock(document['created_at'], now)}")
+        return
+    yield _text(f"since {_clock(moved['at'], now)}: {_command(moved['event'])} by {moved['actor']}")
+    yield Padding(_text(_reasoned(moved), "dim"), (0, 0, 0, 2))
+
+
+def _gates(document: Document) -> Iterable[RenderableType]:
+    yield Text("gates", "bold")
+    latest = document["latest_decision"]
+    verdicts = {verdict["gate"]: verdict for verdict in latest["verdicts"]} if latest else {}
+    for gate in document["plan"]["gates"]:
+        verdict = verdicts.get(gate["name"])
+        if verdict is None:
+            yield Text.assemble(("· ", "dim"), gate["name"], ("  not looked at yet", "dim"))
+            continue
+        sign, style = _VERDICT_SIGN[verdict["kind"]]
+        yield Text.assemble(
+            (f"{sign} ", style),
+            (gate["name"], "bold"),
+            "  ",
+            (verdict["kind"], style),
+            f" · {verdict['reason']}",
+            (f" · {_against_limit(verdict)}", "dim"),
+        )
+        yield Padding(_text(verdict["sentence"]), (0, 0, 0, 2))
+
+
+def _against_limit(verdict: Document) -> str:
+    value = "no value" if verdict["value"] is None else f"value {verdict['value']:.4g}"
+    return value if verdict["limit"] is None else f"{value}, limit {verdict['limit']:.4g}"
+
+
+def _next(document: Document, now: datetime | None) -> RenderableType:
+    """Why it stays where it is and until when, and what may be asked of it."""
+    lines = Table.grid(padding=(0, 1))
+    lines.add_column(no_wrap=True, style="bold")
+    lines.add_column()
+    if document["state"] in WATCHED:
+        latest = document["latest_decision"]
+        if latest and latest["event"] == Event.TICK:
+            lines.add_row("holds", _text(_reasoned(latest)))
+        lines.add_row("until", _until(document, now))
+    possible = ", ".join(map(_command, document["possible"]))
+    lines.add_row("possible", possible or "nothing: this state is final")
+    return lines
+
+
+def _until(document: Document, now: datetime | None) -> str:
+    baked_at = document["wave"]["baked_at"]
+    until = "a person acts"
+    if document["state"] == State.RUNNING:
+        baked = now is not None and _time(baked_at) <= now
+        until = "all gates pass" if baked else f"all gates pass, at {_clock(baked_at)} at the earliest"
+    look = document["next_look_at"]
+    return f"{until}; next look at {_clock(look)}" if look else until
+
+
+def _reasoned(decision: Document) -> str:
+    return f"{decision['reason']}: {decision['sentence']}"
+
+
+def _command(event: str) -> str:
+    """The event as the command line spells it."""
+    return event.replace("_", "-")
+
+
+def _clock(at: str, now: datetime | None = None) -> str:
+    """A time in UTC, as everywhere in the product; with the day and how long ago where `now` is known."""
+    time = _time(at)
+    if now is None:
+        return f"{time:%H:%M:%S} UTC"
+    day = "" if time.date() == now.astimezone(UTC).date() else f"{time:%Y-%m-%d} "
+    ago = format_duration(timedelta(seconds=max(0, round((now - time).total_seconds()))))
+    return f"{day}{time:%H:%M:%S} UTC ({ago} ago)"
+
+
+def _time(at: str) -> datetime:
+    return datetime.fromisoformat(at).astimezone(UTC)
+
+
+def _text(said: str, style: str = "") -> Text:
+    """What people and servers said: never read as markup, and no control sequence reaches the terminal."""
+    return Text("".join(char if char.isprintable() else " " for char in said), style)
