@@ -1,0 +1,256 @@
+"""Rows to domain values and back, written out: the database's words are chosen here, not by the shape of a class."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, assert_never
+
+from sqlalchemy import RowMapping
+
+from wavegate.evaluation import Generation
+from wavegate_controller.documents import PlanDocument, parse, plan_to_document
+from wavegate_controller.domain.decision import DecisionReason
+from wavegate_controller.domain.flag import Flag
+from wavegate_controller.domain.measurement import (
+    Answer,
+    ArmCounts,
+    Broken,
+    BrokenReason,
+    Counts,
+    Cursor,
+    Measurement,
+    NoData,
+    NoDataReason,
+    Value,
+)
+from wavegate_controller.domain.publication import PublishedRuleset
+from wavegate_controller.domain.record import DecisionRecord
+from wavegate_controller.domain.rollout import PauseReason, Rollout, State
+from wavegate_controller.domain.transitions import Event
+
+Columns = dict[str, Any]
+
+
+def flag_to_row(flag: Flag) -> Columns:
+    """The columns of a flag."""
+    return {
+        "environment": flag.environment,
+        "key": flag.key,
+        "description": flag.description,
+        "enabled": flag.enabled,
+        "variants": dict(flag.variants),
+        "default_variant": flag.default_variant,
+        "salt": flag.salt,
+        "bucket_by": flag.bucket_by,
+        "generation": flag.generation.value,
+        "created_at": flag.created_at,
+        "updated_at": flag.updated_at,
+        "version": flag.version,
+    }
+
+
+def flag_from_row(row: RowMapping) -> Flag:
+    """The flag of these columns."""
+    return Flag(
+        environment=row["environment"],
+        key=row["key"],
+        description=row["description"],
+        enabled=row["enabled"],
+        variants=row["variants"],
+        default_variant=row["default_variant"],
+        salt=row["salt"],
+        bucket_by=row["bucket_by"],
+        generation=Generation(row["generation"]),
+        created_at=row["created_at"],
+        updated_at=row["updated_at"],
+        version=row["version"],
+    )
+
+
+def rollout_to_row(rollout: Rollout) -> Columns:
+    """The columns of a rollout; the plan as the document that gives it back."""
+    return {
+        "id": rollout.id,
+        "environment": rollout.environment,
+        "flag_key": rollout.flag_key,
+        "stable": rollout.stable,
+        "candidate": rollout.candidate,
+        "plan": plan_to_document(rollout.plan),
+        "created_by": rollout.created_by,
+        "created_at": rollout.created_at,
+        "updated_at": rollout.updated_at,
+        "state": rollout.state.value,
+        "pause_reason": None if rollout.pause_reason is None else rollout.pause_reason.value,
+        "wave": rollout.wave,
+        "started_at": rollout.started_at,
+        "wave_since": rollout.wave_since,
+        "evidence_since": rollout.evidence_since,
+        "next_look_at": rollout.next_look_at,
+        "version": rollout.version,
+    }
+
+
+def rollout_from_row(row: RowMapping) -> Rollout:
+    """The rollout of these columns."""
+    return Rollout(
+        id=row["id"],
+        environment=row["environment"],
+        flag_key=row["flag_key"],
+        stable=row["stable"],
+        candidate=row["candidate"],
+        plan=parse(PlanDocument, row["plan"]).to_domain(),
+        created_by=row["created_by"],
+        created_at=row["created_at"],
+        updated_at=row["updated_at"],
+        state=State(row["state"]),
+        pause_reason=None if row["pause_reason"] is None else PauseReason(row["pause_reason"]),
+        wave=row["wave"],
+        started_at=row["started_at"],
+        wave_since=row["wave_since"],
+        evidence_since=row["evidence_since"],
+        next_look_at=row["next_look_at"],
+        version=row["version"],
+    )
+
+
+def measurement_to_row(rollout_id: str, measurement: Measurement) -> Columns:
+    """The columns of a measurement: which kind of answer, and the answer as JSON."""
+    kind, payload = _answer_to_columns(measurement.answer)
+    return {
+        "rollout_id": rollout_id,
+        "gate": measurement.gate,
+        "at": measurement.at,
+        "query": measurement.query,
+        "kind": kind,
+        "payload": payload,
+    }
+
+
+def measurement_from_row(row: RowMapping) -> Measurement:
+    """The measurement of these columns."""
+    return Measurement(
+        gate=row["gate"],
+        at=row["at"],
+        query=row["query"],
+        answer=_answer_from_columns(row["kind"], row["payload"]),
+    )
+
+
+def cursor_to_row(rollout_id: str, cursor: Cursor) -> Columns:
+    """The columns of a cursor."""
+    return {
+        "rollout_id": rollout_id,
+        "read_at": cursor.read_at,
+        "last": {series: list(sample) for series, sample in cursor.last.items()},
+    }
+
+
+def cursor_from_row(row: RowMapping) -> Cursor:
+    """The cursor of these columns."""
+    return Cursor(
+        read_at=row["read_at"],
+        last={series: (sampled_at, value) for series, (sampled_at, value) in row["last"].items()},
+    )
+
+
+def decision_to_row(record: DecisionRecord) -> Columns:
+    """The columns of a decision, without the id: the database counts it."""
+    return {
+        "rollout_id": record.rollout_id,
+        "at": record.at,
+        "actor": record.actor,
+        "event": record.event.value,
+        "reason": record.reason.value,
+        "sentence": record.sentence,
+        "comment": record.comment,
+        "state_before": record.state_before.value,
+        "state": record.state.value,
+        "wave": record.wave,
+        "weight": record.weight,
+        "revision": record.revision,
+        "verdicts": [dict(verdict) for verdict in record.verdicts],
+    }
+
+
+def decision_from_row(row: RowMapping) -> DecisionRecord:
+    """The decision of these columns."""
+    return DecisionRecord(
+        id=row["id"],
+        rollout_id=row["rollout_id"],
+        at=row["at"],
+        actor=row["actor"],
+        event=Event(row["event"]),
+        reason=DecisionReason(row["reason"]),
+        sentence=row["sentence"],
+        comment=row["comment"],
+        state_before=State(row["state_before"]),
+        state=State(row["state"]),
+        wave=row["wave"],
+        weight=row["weight"],
+        revision=row["revision"],
+        verdicts=tuple(row["verdicts"]),
+    )
+
+
+def ruleset_to_row(ruleset: PublishedRuleset) -> Columns:
+    """The columns of a revision."""
+    return {
+        "environment": ruleset.environment,
+        "revision": ruleset.revision,
+        "body": ruleset.body,
+        "etag": ruleset.etag,
+        "published_at": ruleset.published_at,
+    }
+
+
+def ruleset_from_row(row: RowMapping) -> PublishedRuleset:
+    """The revision of these columns."""
+    return PublishedRuleset(
+        environment=row["environment"],
+        revision=row["revision"],
+        body=row["body"],
+        etag=row["etag"],
+        published_at=row["published_at"],
+    )
+
+
+def _answer_to_columns(answer: Answer | Counts) -> tuple[str, Columns]:
+    match answer:
+        case Value():
+            return "value", {"value": answer.value}
+        case NoData():
+            return "no_data", {"reason": answer.reason.value}
+        case Broken():
+            return "broken", {"reason": answer.reason.value, "detail": answer.detail}
+        case Counts():
+            newest = answer.newest_sample_at
+            return "counts", {
+                "candidate": [answer.candidate.requests, answer.candidate.bad],
+                "stable": [answer.stable.requests, answer.stable.bad],
+                "newest_sample_at": None if newest is None else newest.isoformat(),
+            }
+        case _:
+            assert_never(answer)
+
+
+def _answer_from_columns(kind: str, payload: Mapping[str, Any]) -> Answer | Counts:
+    match kind:
+        case "value":
+            return Value(value=payload["value"])
+        case "no_data":
+            return NoData(reason=NoDataReason(payload["reason"]))
+        case "broken":
+            return Broken(reason=BrokenReason(payload["reason"]), detail=payload["detail"])
+        case "counts":
+            newest = payload["newest_sample_at"]
+            return Counts(
+                candidate=_arm(payload["candidate"]),
+                stable=_arm(payload["stable"]),
+                newest_sample_at=None if newest is None else datetime.fromisoformat(newest),
+            )
+        case _:
+            raise ValueError(f"measurement of unknown kind {kind!r}: written by a newer version?")
+
+
+def _arm(counts: tuple[int, int]) -> ArmCounts:
+    requests, bad = counts
+    return ArmCounts(requests=requests, bad=bad)

@@ -1,0 +1,155 @@
+"""The tables as the newest migration leaves them; a test compares the two."""
+
+from datetime import UTC, datetime
+from typing import Final
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    Column,
+    DateTime,
+    Dialect,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    TypeDecorator,
+)
+
+
+class UTCDateTime(TypeDecorator[datetime]):
+    """Aware UTC in, aware UTC out, to the microsecond, whatever the database keeps.
+
+    SQLite keeps text of fixed width without a zone, PostgreSQL a timestamptz; both order and compare as time does.
+    """
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002
+        """To UTC; a naive datetime is a mistake of ours and never reaches the database."""
+        if value is None:
+            return None
+        if value.utcoffset() is None:
+            raise ValueError(f"{value!r} has no time zone; only aware times are stored")
+        return value.astimezone(UTC)
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002
+        """SQLite gives the UTC time without its zone, PostgreSQL gives it in the zone of the session."""
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+# On SQLite only an INTEGER primary key counts up by itself.
+_RowId: Final = BigInteger().with_variant(Integer(), "sqlite")
+
+metadata: Final = MetaData(
+    naming_convention={
+        "pk": "pk_%(table_name)s",
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
+    }
+)
+
+flag: Final = Table(
+    "flag",
+    metadata,
+    Column("environment", String, primary_key=True),
+    Column("key", String, primary_key=True),
+    Column("description", String, nullable=False),
+    Column("enabled", Boolean, nullable=False),
+    Column("variants", JSON, nullable=False),
+    Column("default_variant", String, nullable=False),
+    Column("salt", String),
+    Column("bucket_by", String),
+    Column("generation", String, nullable=False),
+    Column("created_at", UTCDateTime, nullable=False),
+    Column("updated_at", UTCDateTime, nullable=False),
+    Column("version", Integer, nullable=False),
+)
+
+rollout: Final = Table(
+    "rollout",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("environment", String, nullable=False),
+    Column("flag_key", String, nullable=False),
+    Column("stable", String, nullable=False),
+    Column("candidate", String, nullable=False),
+    Column("plan", JSON, nullable=False),
+    Column("created_by", String, nullable=False),
+    Column("created_at", UTCDateTime, nullable=False),
+    Column("updated_at", UTCDateTime, nullable=False),
+    Column("state", String, nullable=False),
+    Column("pause_reason", String),
+    Column("wave", Integer),
+    Column("started_at", UTCDateTime),
+    Column("wave_since", UTCDateTime),
+    Column("evidence_since", UTCDateTime),
+    Column("next_look_at", UTCDateTime),
+    Column("version", Integer, nullable=False),
+    ForeignKeyConstraint(["environment", "flag_key"], ["flag.environment", "flag.key"]),
+    Index(None, "environment", "flag_key"),
+    Index(None, "next_look_at"),
+)
+
+measurement: Final = Table(
+    "measurement",
+    metadata,
+    Column("id", _RowId, primary_key=True, autoincrement=True),
+    Column("rollout_id", String, ForeignKey("rollout.id"), nullable=False),
+    Column("gate", String, nullable=False),
+    Column("at", UTCDateTime, nullable=False),
+    Column("query", String, nullable=False),
+    Column("kind", String, nullable=False),
+    Column("payload", JSON, nullable=False),
+    Index(None, "rollout_id", "at"),
+)
+
+counter_cursor: Final = Table(
+    "counter_cursor",
+    metadata,
+    Column("rollout_id", String, ForeignKey("rollout.id"), primary_key=True),
+    Column("read_at", UTCDateTime, nullable=False),
+    Column("last", JSON, nullable=False),
+)
+
+decision: Final = Table(
+    "decision",
+    metadata,
+    Column("id", _RowId, primary_key=True, autoincrement=True),
+    Column("rollout_id", String, ForeignKey("rollout.id"), nullable=False),
+    Column("at", UTCDateTime, nullable=False),
+    Column("actor", String, nullable=False),
+    Column("event", String, nullable=False),
+    Column("reason", String, nullable=False),
+    Column("sentence", String, nullable=False),
+    Column("comment", String, nullable=False),
+    Column("state_before", String, nullable=False),
+    Column("state", String, nullable=False),
+    Column("wave", Integer),
+    Column("weight", Integer, nullable=False),
+    Column("revision", Integer, nullable=False),
+    Column("verdicts", JSON, nullable=False),
+    Index(None, "rollout_id", "id"),
+    # Pages go by id, so a number that was once given is never given again.
+    sqlite_autoincrement=True,
+)
+
+ruleset: Final = Table(
+    "ruleset",
+    metadata,
+    Column("environment", String, primary_key=True),
+    Column("revision", Integer, primary_key=True, autoincrement=False),
+    Column("body", LargeBinary, nullable=False),
+    Column("etag", String, nullable=False),
+    Column("published_at", UTCDateTime, nullable=False),
+)

@@ -1,0 +1,260 @@
+"""The repositories on SQL, and the transaction that binds them."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from sqlalchemy import ColumnElement, Connection, Engine, Table, bindparam, func, insert, select, update
+from sqlalchemy.exc import IntegrityError
+
+from wavegate_controller.domain.errors import Conflict, ControllerError, NotFound, StaleVersion
+from wavegate_controller.domain.flag import Flag
+from wavegate_controller.domain.measurement import Cursor, Measurement
+from wavegate_controller.domain.publication import PublishedRuleset
+from wavegate_controller.domain.record import DecisionRecord
+from wavegate_controller.domain.rollout import Rollout, State
+from wavegate_controller.domain.transitions import Event
+from wavegate_controller.store import mapping, tables
+from wavegate_controller.store.mapping import Columns
+
+# Two rollouts of a flag may be created at the same moment; then the running number at the end of the id decides, and
+# of two numbers the longer text is the higher one.
+_NEWEST_FIRST = (
+    tables.rollout.c.created_at.desc(),
+    func.length(tables.rollout.c.id).desc(),
+    tables.rollout.c.id.desc(),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class SqlFlags:
+    """The flags, in table `flag`."""
+
+    connection: Connection
+
+    def get(self, environment: str, key: str) -> Flag:
+        """One flag; raises NotFound."""
+        table = tables.flag
+        query = select(table).where(table.c.environment == environment, table.c.key == key)
+        row = self.connection.execute(query).mappings().one_or_none()
+        if row is None:
+            raise NotFound("flag", key)
+        return mapping.flag_from_row(row)
+
+    def list(self, environment: str) -> Sequence[Flag]:
+        """All of an environment, by key."""
+        table = tables.flag
+        query = select(table).where(table.c.environment == environment).order_by(table.c.key)
+        return [mapping.flag_from_row(row) for row in self.connection.execute(query).mappings()]
+
+    def add(self, flag: Flag) -> None:
+        """A new one; raises Conflict when the key is taken."""
+        refusal = Conflict(f"flag {flag.key!r} exists already in environment {flag.environment!r}")
+        _insert(self.connection, tables.flag, mapping.flag_to_row(flag), taken=refusal)
+
+    def save(self, flag: Flag) -> None:
+        """Replace version `flag.version - 1`; raises StaleVersion when that is not what is stored."""
+        _replace(self.connection, tables.flag, mapping.flag_to_row(flag), stale=StaleVersion("flag", flag.key))
+
+
+@dataclass(frozen=True, slots=True)
+class SqlRollouts:
+    """The rollouts, in table `rollout`."""
+
+    connection: Connection
+
+    def get(self, rollout_id: str) -> Rollout:
+        """One rollout; raises NotFound."""
+        query = select(tables.rollout).where(tables.rollout.c.id == rollout_id)
+        row = self.connection.execute(query).mappings().one_or_none()
+        if row is None:
+            raise NotFound("rollout", rollout_id)
+        return mapping.rollout_from_row(row)
+
+    def list(
+        self, environment: str, *, flag_key: str | None = None, states: frozenset[State] | None = None
+    ) -> Sequence[Rollout]:
+        """Newest first."""
+        table = tables.rollout
+        query = select(table).where(table.c.environment == environment).order_by(*_NEWEST_FIRST)
+        if flag_key is not None:
+            query = query.where(table.c.flag_key == flag_key)
+        if states is not None:
+            query = query.where(table.c.state.in_(sorted(state.value for state in states)))
+        return [mapping.rollout_from_row(row) for row in self.connection.execute(query).mappings()]
+
+    def serving(self, environment: str) -> Mapping[str, Rollout]:
+        """Flag key to the newest rollout of the flag that was ever started."""
+        table = tables.rollout
+        started = table.c.environment == environment, table.c.started_at.is_not(None)
+        newness = func.row_number().over(partition_by=table.c.flag_key, order_by=_NEWEST_FIRST)
+        ranked = select(table.c.id, newness.label("newness")).where(*started).subquery()
+        newest = select(ranked.c.id).where(ranked.c.newness == 1)
+        query = select(table).where(table.c.id.in_(newest)).order_by(table.c.flag_key)
+        rows = self.connection.execute(query).mappings()
+        return {row["flag_key"]: mapping.rollout_from_row(row) for row in rows}
+
+    def add(self, rollout: Rollout) -> None:
+        """A new one; raises Conflict when the id is taken."""
+        refusal = Conflict(f"rollout {rollout.id!r} exists already")
+        _insert(self.connection, tables.rollout, mapping.rollout_to_row(rollout), taken=refusal)
+
+    def save(self, rollout: Rollout) -> None:
+        """Replace version `rollout.version - 1`; raises StaleVersion when that is not what is stored."""
+        refusal = StaleVersion("rollout", rollout.id)
+        _replace(self.connection, tables.rollout, mapping.rollout_to_row(rollout), stale=refusal)
+
+    def claim_due(self, *, now: datetime, limit: int) -> Sequence[Rollout]:
+        """Rollouts whose next look is due, oldest first, their next look moved on by their plan's interval.
+
+        Nobody else gets them before the transaction ends: PostgreSQL locks the rows and lets others pass over them,
+        SQLite, which knows no such clause and leaves it out, lets no other transaction begin.
+        """
+        table = tables.rollout
+        query = (
+            select(table)
+            .where(table.c.next_look_at <= now)
+            .order_by(table.c.next_look_at, table.c.id)
+            .limit(limit)
+            .with_for_update(skip_locked=True)
+        )
+        due = [mapping.rollout_from_row(row) for row in self.connection.execute(query).mappings()]
+        claimed = [replace(rollout, next_look_at=now + rollout.plan.interval) for rollout in due]
+        if claimed:
+            # Not the version: a look alone is no change that an operator's request should stumble over.
+            self.connection.execute(
+                update(table)
+                .where(table.c.id == bindparam("claimed"))
+                .values(next_look_at=bindparam("following_look")),
+                [{"claimed": each.id, "following_look": each.next_look_at} for each in claimed],
+            )
+        return claimed
+
+
+@dataclass(frozen=True, slots=True)
+class SqlEvidence:
+    """The measurements and the counters' cursors, in tables `measurement` and `counter_cursor`."""
+
+    connection: Connection
+
+    def add(self, rollout_id: str, measurements: Sequence[Measurement]) -> None:
+        """Append."""
+        if measurements:
+            rows = [mapping.measurement_to_row(rollout_id, each) for each in measurements]
+            self.connection.execute(insert(tables.measurement), rows)
+
+    def since(self, rollout_id: str, since: datetime) -> Sequence[Measurement]:
+        """Measurements of all gates after that time, oldest first."""
+        table = tables.measurement
+        query = (
+            select(table).where(table.c.rollout_id == rollout_id, table.c.at > since).order_by(table.c.at, table.c.id)
+        )
+        return [mapping.measurement_from_row(row) for row in self.connection.execute(query).mappings()]
+
+    def cursor(self, rollout_id: str) -> Cursor | None:
+        """Up to where the rollout's counters have been counted."""
+        table = tables.counter_cursor
+        query = select(table).where(table.c.rollout_id == rollout_id)
+        row = self.connection.execute(query).mappings().one_or_none()
+        return None if row is None else mapping.cursor_from_row(row)
+
+    def save_cursor(self, rollout_id: str, cursor: Cursor) -> None:
+        """Replace it."""
+        table = tables.counter_cursor
+        row = mapping.cursor_to_row(rollout_id, cursor)
+        replaced = self.connection.execute(update(table).where(table.c.rollout_id == rollout_id).values(row))
+        if not replaced.rowcount:
+            self.connection.execute(insert(table).values(row))
+
+
+@dataclass(frozen=True, slots=True)
+class SqlDecisions:
+    """What happened to the rollouts, in table `decision`."""
+
+    connection: Connection
+
+    def add(self, record: DecisionRecord) -> DecisionRecord:
+        """Append; the stored one has its id."""
+        statement = insert(tables.decision).values(mapping.decision_to_row(record)).returning(tables.decision.c.id)
+        return replace(record, id=self.connection.execute(statement).scalar_one())
+
+    def list(
+        self, rollout_id: str, *, limit: int, before: int | None = None, moves_only: bool = False
+    ) -> Sequence[DecisionRecord]:
+        """Newest first; with `before`, those with a smaller id; with `moves_only`, without the holds (`tick`)."""
+        table = tables.decision
+        query = select(table).where(table.c.rollout_id == rollout_id).order_by(table.c.id.desc()).limit(limit)
+        if before is not None:
+            query = query.where(table.c.id < before)
+        if moves_only:
+            query = query.where(table.c.event != Event.TICK.value)
+        return [mapping.decision_from_row(row) for row in self.connection.execute(query).mappings()]
+
+
+@dataclass(frozen=True, slots=True)
+class SqlRulesets:
+    """Every published revision, in table `ruleset`."""
+
+    connection: Connection
+
+    def latest(self, environment: str) -> PublishedRuleset | None:
+        """The one in force."""
+        table = tables.ruleset
+        query = select(table).where(table.c.environment == environment).order_by(table.c.revision.desc()).limit(1)
+        row = self.connection.execute(query).mappings().one_or_none()
+        return None if row is None else mapping.ruleset_from_row(row)
+
+    def add(self, ruleset: PublishedRuleset) -> None:
+        """The next revision; raises StaleVersion when that number is taken."""
+        refusal = StaleVersion("ruleset", f"{ruleset.environment} revision {ruleset.revision}")
+        _insert(self.connection, tables.ruleset, mapping.ruleset_to_row(ruleset), taken=refusal)
+
+
+class SqlUnitOfWork:
+    """The repositories of one transaction."""
+
+    def __init__(self, connection: Connection) -> None:
+        self.flags = SqlFlags(connection)
+        self.rollouts = SqlRollouts(connection)
+        self.evidence = SqlEvidence(connection)
+        self.decisions = SqlDecisions(connection)
+        self.rulesets = SqlRulesets(connection)
+
+
+class SqlStore:
+    """Everything, in one database. Any thread may ask for a transaction; each has a connection of its own."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    @contextmanager
+    def transaction(self) -> Iterator[SqlUnitOfWork]:
+        """All or nothing: commits when the block ends, rolls back when it raises.
+
+        On SQLite transactions wait for each other, readers too: keep the block free of anything slow.
+        """
+        with self._engine.begin() as connection:
+            yield SqlUnitOfWork(connection)
+
+
+def _insert(connection: Connection, table: Table, row: Columns, *, taken: ControllerError) -> None:
+    """Insert, or raise `taken` when the primary key is; the transaction goes on either way."""
+    try:
+        with connection.begin_nested():
+            connection.execute(insert(table).values(row))
+    except IntegrityError:
+        if connection.execute(select(1).where(*_is_row(table, row))).first() is None:
+            raise
+        raise taken from None
+
+
+def _replace(connection: Connection, table: Table, row: Columns, *, stale: StaleVersion) -> None:
+    """One statement reads the version and writes the row, so no other writer fits in between."""
+    statement = update(table).where(*_is_row(table, row), table.c.version == row["version"] - 1).values(row)
+    if not connection.execute(statement).rowcount:
+        raise stale
+
+
+def _is_row(table: Table, row: Columns) -> list[ColumnElement[bool]]:
+    return [column == row[column.name] for column in table.primary_key]

@@ -1,0 +1,347 @@
+"""What goes into the store comes out of it, every kind of it."""
+
+from dataclasses import replace
+from datetime import UTC, timedelta, timezone
+
+import pytest
+from sqlalchemy import insert, select
+from sqlalchemy.exc import StatementError
+
+from support.database import database
+from support.rollouts import NOW, a_flag, a_rollout
+from wavegate.evaluation import Generation
+from wavegate_controller.domain.decision import DecisionReason
+from wavegate_controller.domain.errors import NotFound
+from wavegate_controller.domain.measurement import (
+    ArmCounts,
+    Broken,
+    BrokenReason,
+    Counts,
+    Cursor,
+    Measurement,
+    NoData,
+    NoDataReason,
+    Value,
+)
+from wavegate_controller.domain.plan import Approval, ErrorRateGate, OnBreach, Operator, Plan, ThresholdGate, Wave
+from wavegate_controller.domain.publication import PublishedRuleset
+from wavegate_controller.domain.record import DecisionRecord
+from wavegate_controller.domain.rollout import PauseReason, State
+from wavegate_controller.domain.transitions import Event
+from wavegate_controller.store import SqlStore, tables
+
+FLAG = a_flag()
+ROLLOUT = a_rollout(state=State.DRAFT, wave=None)
+DECISION = DecisionRecord(
+    rollout_id=ROLLOUT.id,
+    at=NOW,
+    actor="wavegate",
+    event=Event.TICK,
+    reason=DecisionReason.BAKING,
+    sentence="all gates pass; baking until 13:00:00 UTC",
+    comment="",
+    state_before=State.RUNNING,
+    state=State.RUNNING,
+    wave=0,
+    weight=10_000,
+    revision=2,
+    verdicts=(),
+)
+
+
+@pytest.fixture
+def engine(tmp_path):
+    with database(tmp_path) as engine:
+        yield engine
+
+
+@pytest.fixture
+def store(engine):
+    store = SqlStore(engine)
+    with store.transaction() as work:
+        work.flags.add(FLAG)
+        work.rollouts.add(ROLLOUT)
+    return store
+
+
+@pytest.mark.parametrize(
+    "flag",
+    [
+        replace(FLAG, key="plain"),
+        replace(
+            FLAG,
+            key="answer-model",
+            variants={
+                "small": {"model": "s", "temperature": 0.1, "stop": ["\n", "ü", None]},
+                "large": {"model": "l", "max_tokens": 2**60},
+                "none": None,
+            },
+            default_variant="small",
+            description="Which model answers — größer ist teurer",
+            enabled=False,
+            salt="pepper",
+            bucket_by="company",
+            generation=Generation.V2,
+            updated_at=NOW + timedelta(microseconds=1),
+            version=7,
+        ),
+    ],
+    ids=lambda flag: flag.key,
+)
+def test_a_flag_comes_back_as_it_was_stored(store, flag):
+    with store.transaction() as work:
+        work.flags.add(flag)
+
+    with store.transaction() as work:
+        assert work.flags.get("production", flag.key) == flag
+
+
+@pytest.mark.parametrize(
+    "rollout",
+    [
+        replace(ROLLOUT, id="a-draft"),
+        replace(
+            ROLLOUT,
+            id="a-paused-one",
+            plan=Plan(
+                waves=(
+                    Wave(weight=1, bake=timedelta(milliseconds=1), approval=Approval.MANUAL),
+                    Wave(weight=33_333, bake=timedelta(days=400, seconds=1, milliseconds=5)),
+                ),
+                gates=(
+                    ThresholdGate(
+                        name="latency",
+                        query='histogram_quantile(0.9, rate(d{v="{{candidate}}"}[{{window}}])) # "ü"',
+                        operator=Operator.LESS_OR_EQUAL,
+                        limit=0.1 + 0.2,
+                        failures=3,
+                        of=5,
+                        warm_up=timedelta(seconds=90),
+                        window=timedelta(minutes=2),
+                    ),
+                    ErrorRateGate(name="bad", kinds=("error", "slow"), alpha=0.01, min_requests=3),
+                ),
+                on_breach=OnBreach.STEP_BACK,
+                interval=timedelta(seconds=1.5),
+            ),
+            state=State.PAUSED,
+            pause_reason=PauseReason.BREACH,
+            wave=1,
+            started_at=NOW + timedelta(minutes=1),
+            wave_since=NOW + timedelta(minutes=2),
+            evidence_since=NOW + timedelta(minutes=3),
+            next_look_at=NOW + timedelta(minutes=4, microseconds=999_999),
+            version=12,
+        ),
+    ],
+    ids=lambda rollout: rollout.id,
+)
+def test_a_rollout_comes_back_as_it_was_stored(store, rollout):
+    with store.transaction() as work:
+        work.rollouts.add(rollout)
+
+    with store.transaction() as work:
+        assert work.rollouts.get(rollout.id) == rollout
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        Value(value=0.1 + 0.2),
+        Value(value=-1e-300),
+        *(NoData(reason=reason) for reason in NoDataReason),
+        *(Broken(reason=reason, detail='502: "Bad Gateway"\n<ü>') for reason in BrokenReason),
+        Counts(
+            candidate=ArmCounts(requests=2**60, bad=3),
+            stable=ArmCounts(requests=5),
+            newest_sample_at=NOW + timedelta(milliseconds=123),
+        ),
+        Counts(candidate=ArmCounts(), stable=ArmCounts(), newest_sample_at=None),
+    ],
+    ids=str,
+)
+def test_a_measurement_comes_back_with_the_answer_it_had(store, answer):
+    measurement = Measurement(gate="error-rate", at=NOW, query='up{job="shop"}', answer=answer)
+    with store.transaction() as work:
+        work.evidence.add(ROLLOUT.id, [measurement])
+
+    with store.transaction() as work:
+        assert work.evidence.since(ROLLOUT.id, NOW - timedelta(seconds=1)) == [measurement]
+
+
+def test_evidence_is_read_from_after_the_given_time_oldest_first(store):
+    seconds = [
+        Measurement(gate="latency", at=NOW + timedelta(seconds=n), query="q", answer=Value(value=n)) for n in range(4)
+    ]
+    same_look = replace(seconds[2], gate="error-rate")
+    with store.transaction() as work:
+        work.rollouts.add(replace(ROLLOUT, id="another"))
+        work.evidence.add(ROLLOUT.id, [seconds[3], seconds[0]])
+        work.evidence.add(ROLLOUT.id, [seconds[2], same_look, seconds[1]])
+        work.evidence.add("another", seconds)
+        work.evidence.add("another", [])
+
+    with store.transaction() as work:
+        found = work.evidence.since(ROLLOUT.id, seconds[1].at)
+
+    assert found == [seconds[2], same_look, seconds[3]]
+
+
+def test_a_cursor_is_replaced_by_the_one_after_it(store):
+    first = Cursor(read_at=NOW, last={'{"a": "ü"}': (1768392000.123, 5.0), "b": (1768392001.0, 1e15)})
+    second = Cursor(read_at=NOW + timedelta(seconds=15), last={"b": (1768392015.5, 1e15 + 1)})
+    with store.transaction() as work:
+        before = work.evidence.cursor(ROLLOUT.id)
+        work.evidence.save_cursor(ROLLOUT.id, first)
+    with store.transaction() as work:
+        between = work.evidence.cursor(ROLLOUT.id)
+        work.evidence.save_cursor(ROLLOUT.id, second)
+
+    with store.transaction() as work:
+        assert (before, between, work.evidence.cursor(ROLLOUT.id)) == (None, first, second)
+
+
+def test_a_decision_comes_back_with_its_verdicts_and_an_id(store):
+    record = replace(
+        DECISION,
+        event=Event.ROLL_BACK,
+        reason=DecisionReason.BREACH,
+        state=State.ROLLED_BACK,
+        comment="drill — ü",
+        wave=None,
+        verdicts=(
+            {
+                "gate": "error-rate",
+                "kind": "breach",
+                "value": 1e300,
+                "limit": 20.0,
+                "figures": {"stable_bad": 0},
+                "query": "q",
+            },
+            {"gate": "latency", "kind": "cannot_measure", "value": None, "limit": 0.5, "figures": {}, "query": "r"},
+        ),
+    )
+    with store.transaction() as work:
+        stored = work.decisions.add(record)
+
+    assert stored == replace(record, id=stored.id)
+    assert stored.id > 0
+    with store.transaction() as work:
+        assert work.decisions.list(ROLLOUT.id, limit=10) == [stored]
+
+
+def test_decisions_are_paged_from_the_newest_with_or_without_the_holds(store):
+    events = [Event.START, Event.TICK, Event.TICK, Event.PAUSE, Event.TICK, Event.RESUME]
+    with store.transaction() as work:
+        work.rollouts.add(replace(ROLLOUT, id="another"))
+        work.decisions.add(replace(DECISION, rollout_id="another", event=Event.START))
+        start, first, second, pause, third, resume = (
+            work.decisions.add(replace(DECISION, event=event)) for event in events
+        )
+
+        assert work.decisions.list(ROLLOUT.id, limit=2) == [resume, third]
+        assert work.decisions.list(ROLLOUT.id, limit=3, before=third.id) == [pause, second, first]
+        assert work.decisions.list(ROLLOUT.id, limit=2, moves_only=True) == [resume, pause]
+        assert work.decisions.list(ROLLOUT.id, limit=2, before=pause.id, moves_only=True) == [start]
+
+
+def test_the_latest_ruleset_is_the_highest_revision_of_its_environment(store):
+    def ruleset(environment, revision):
+        return PublishedRuleset(
+            environment=environment,
+            revision=revision,
+            body=b'{"revision":%d,"u":"\xc3\xbc"}' % revision,
+            etag=f"{revision:032x}",
+            published_at=NOW,
+        )
+
+    with store.transaction() as work:
+        nothing = work.rulesets.latest("production")
+        for revision in (9, 10, 2):
+            work.rulesets.add(ruleset("production", revision))
+        work.rulesets.add(ruleset("staging", 11))
+
+    assert nothing is None
+    with store.transaction() as work:
+        assert work.rulesets.latest("production") == ruleset("production", 10)
+
+
+def test_flags_are_listed_by_key_within_their_environment(store):
+    with store.transaction() as work:
+        for key, environment in (("zebra", "production"), ("ant", "production"), ("bee", "staging")):
+            work.flags.add(replace(FLAG, key=key, environment=environment))
+
+        assert [flag.key for flag in work.flags.list("production")] == ["ai-summaries", "ant", "zebra"]
+        assert [flag.key for flag in work.flags.list("staging")] == ["bee"]
+        assert work.flags.list("nowhere") == []
+
+
+def test_rollouts_are_listed_newest_first_even_when_two_are_of_the_same_moment(store):
+    with store.transaction() as work:
+        work.flags.add(replace(FLAG, key="other"))
+        work.rollouts.add(replace(ROLLOUT, id="ai-summaries-10", state=State.RUNNING))
+        work.rollouts.add(replace(ROLLOUT, id="ai-summaries-9", state=State.CANCELLED))
+        work.rollouts.add(replace(ROLLOUT, id="other-1", flag_key="other", created_at=NOW + timedelta(seconds=1)))
+
+        def ids(**wanted):
+            return [rollout.id for rollout in work.rollouts.list("production", **wanted)]
+
+        assert ids() == ["other-1", "ai-summaries-10", "ai-summaries-9", "ai-summaries-1"]
+        assert ids(flag_key="ai-summaries") == ["ai-summaries-10", "ai-summaries-9", "ai-summaries-1"]
+        assert ids(states=frozenset({State.RUNNING, State.CANCELLED})) == ["ai-summaries-10", "ai-summaries-9"]
+        assert ids(states=frozenset()) == []
+        assert work.rollouts.list("staging") == []
+
+
+def test_a_flag_is_served_by_its_newest_rollout_that_was_ever_started(store):
+    later = NOW + timedelta(days=1)
+    with store.transaction() as work:
+        work.flags.add(replace(FLAG, key="never-started"))
+        work.flags.add(replace(FLAG, environment="staging"))
+        first = replace(ROLLOUT, id="ai-summaries-2", state=State.COMPLETED, wave=3, started_at=later)
+        newest = replace(first, id="ai-summaries-10", state=State.ROLLED_BACK)
+        draft = replace(ROLLOUT, id="ai-summaries-11", created_at=later)
+        for rollout in (newest, first, draft, replace(ROLLOUT, id="never-started-1", flag_key="never-started")):
+            work.rollouts.add(rollout)
+        work.rollouts.add(replace(first, id="staging-1", environment="staging"))
+
+        assert work.rollouts.serving("production") == {"ai-summaries": newest}
+
+
+def test_what_does_not_exist_is_not_found(store):
+    with store.transaction() as work:
+        with pytest.raises(NotFound, match="no flag 'ghost'"):
+            work.flags.get("production", "ghost")
+        with pytest.raises(NotFound, match="no flag 'ai-summaries'"):
+            work.flags.get("staging", "ai-summaries")
+        with pytest.raises(NotFound, match="no rollout 'ghost-1'"):
+            work.rollouts.get("ghost-1")
+
+
+def test_a_time_of_another_zone_comes_back_as_the_same_moment_in_utc(store):
+    in_delhi = NOW.astimezone(timezone(timedelta(hours=5, minutes=30)))
+    with store.transaction() as work:
+        work.flags.add(replace(FLAG, key="abroad", created_at=in_delhi))
+
+    with store.transaction() as work:
+        found = work.flags.get("production", "abroad").created_at
+
+    assert found == NOW
+    assert found.tzinfo is UTC
+
+
+def test_a_time_without_a_zone_is_refused(store):
+    with pytest.raises(StatementError, match="has no time zone"), store.transaction() as work:
+        work.flags.add(replace(FLAG, key="naive", created_at=NOW.replace(tzinfo=None)))
+
+
+def test_times_order_as_time_does_down_to_the_microsecond(engine):
+    times = [NOW, NOW + timedelta(microseconds=1), NOW + timedelta(seconds=1), NOW.replace(year=9999)]
+    column = tables.ruleset.c.published_at
+    with engine.begin() as connection:
+        for revision, time in enumerate(reversed(times)):
+            row = {"environment": "e", "revision": revision, "body": b"", "etag": "", "published_at": time}
+            connection.execute(insert(tables.ruleset).values(row))
+
+        assert connection.scalars(select(column).order_by(column)).all() == times
+        assert connection.scalars(select(column).where(column > NOW).order_by(column)).all() == times[1:]
