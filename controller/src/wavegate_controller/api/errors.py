@@ -1,0 +1,70 @@
+"""The one table from what was refused to an HTTP problem (RFC 9457)."""
+
+from http import HTTPStatus
+from typing import Any, Final
+
+from flask import Blueprint, Response, json, request
+from werkzeug.exceptions import HTTPException, InternalServerError
+
+from wavegate_controller.domain.errors import (
+    Conflict,
+    ControllerError,
+    EventRefused,
+    Invalid,
+    NotFound,
+    StaleVersion,
+)
+
+#: Refusal to status, last part of the problem's type, and title.
+_TABLE: Final[dict[type[ControllerError], tuple[HTTPStatus, str, str]]] = {
+    Invalid: (HTTPStatus.UNPROCESSABLE_ENTITY, "invalid", "A value is not valid"),
+    NotFound: (HTTPStatus.NOT_FOUND, "not-found", "There is no such thing"),
+    Conflict: (HTTPStatus.CONFLICT, "conflict", "In conflict with what exists"),
+    EventRefused: (HTTPStatus.CONFLICT, "event-refused", "Not possible in this state"),
+    StaleVersion: (HTTPStatus.CONFLICT, "stale-version", "Changed by somebody else meanwhile"),
+}
+
+
+def problem(status: int, *, title: str, detail: str, kind: str | None = None, **further: Any) -> Response:
+    """One problem document."""
+    document = {"type": f"urn:wavegate:problem:{kind}" if kind else "about:blank", "title": title, "status": status}
+    body = json.dumps(document | {"detail": detail} | further)
+    return Response(body, status=status, content_type="application/problem+json")
+
+
+def register(v1: Blueprint, api: Blueprint) -> None:
+    """Let every refusal beneath /api leave as a problem, unknown paths included."""
+    v1.register_error_handler(ControllerError, _refused)
+    v1.register_error_handler(HTTPException, _http)
+    # A path that leads nowhere belongs to no blueprint, so the application is asked, and pages keep their own answer.
+    for status in (HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED):
+        api.app_errorhandler(status)(_nowhere)
+
+
+def _refused(refusal: ControllerError) -> Response:
+    status, kind, title = _TABLE[type(refusal)]
+    further: dict[str, Any] = {}
+    match refusal:
+        case Invalid(field=field, problem=wrong, expected=expected):
+            further["errors"] = [{"field": field, "problem": wrong, "expected": expected}]
+        case EventRefused(state=state, allowed=allowed):
+            further |= {"state": str(state), "allowed": [str(event) for event in allowed]}
+        case _:
+            pass
+    return problem(status, title=title, detail=str(refusal), kind=kind, **further)
+
+
+def _http(error: HTTPException) -> Response:
+    status = error.code or HTTPStatus.INTERNAL_SERVER_ERROR
+    detail = error.description or ""
+    if isinstance(error, InternalServerError):
+        detail = "The controller failed; its log says why."
+    answer = problem(status, title=HTTPStatus(status).phrase, detail=detail)
+    for name, value in error.get_headers():
+        if name != "Content-Type":
+            answer.headers[name] = value
+    return answer
+
+
+def _nowhere(error: HTTPException) -> Response | HTTPException:
+    return _http(error) if f"{request.path}/".startswith("/api/") else error

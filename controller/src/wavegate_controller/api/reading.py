@@ -1,0 +1,67 @@
+"""Reading requests: everything that comes in is one strict document."""
+
+import json
+from typing import Any, TypeVar
+
+from flask import request
+from pydantic import Field
+from werkzeug.exceptions import BadRequest, UnsupportedMediaType
+
+from wavegate_controller.documents import RolloutDocument, parse
+from wavegate_controller.documents.reading import Document
+from wavegate_controller.domain.errors import Invalid
+
+Model = TypeVar("Model", bound=Document)
+
+
+class Act(Document):
+    """A person's signature under an act."""
+
+    actor: str | None = Field(default=None, description="Who asks; left out where a token says it.")
+    comment: str = Field(default="", description="Why.")
+
+
+class SignedRollout(RolloutDocument):
+    """A rollout to create, signed."""
+
+    actor: str | None = Field(default=None, description="Who asks; left out where a token says it.")
+
+
+class Query(Document, strict=False):
+    """Query parameters: text that says something else."""
+
+
+def read_query(model: type[Model]) -> Model:
+    """The query parameters; unknown and repeated ones are refused.
+
+    Raises:
+        Invalid: naming the parameter.
+    """
+    for name, values in request.args.lists():
+        if len(values) > 1:
+            raise Invalid(name, "is given more than once", "one value")
+    return parse(model, request.args.to_dict())
+
+
+def read_body(model: type[Model]) -> Model:
+    """The body of a mutation, which takes no query.
+
+    Raises:
+        UnsupportedMediaType: not sent as JSON; a form on somebody's web page cannot send that.
+        BadRequest: not JSON.
+        Invalid: naming the field.
+    """
+    read_query(Query)
+    if request.mimetype != "application/json":
+        raise UnsupportedMediaType("send the body as `Content-Type: application/json`")
+    return parse(model, _json(request.get_data()))
+
+
+def _json(body: bytes) -> Any:
+    """Strict JSON: what Python reads beyond it (NaN, half surrogates) no other program could read from us."""
+    try:
+        data = json.loads(body)
+        json.dumps(data, allow_nan=False, ensure_ascii=False).encode()
+    except (ValueError, RecursionError) as error:
+        raise BadRequest(f"the body is not JSON: {error}") from None
+    return data
