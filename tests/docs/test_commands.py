@@ -14,9 +14,7 @@ LOCKS = sorted((ROOT / "requirements").glob("*.txt"))
 def make(*arguments: str) -> subprocess.CompletedProcess[str]:
     # The suite runs under make itself, whose flags would change what this one prints.
     environment = {name: value for name, value in os.environ.items() if name not in {"MAKEFLAGS", "MFLAGS"}}
-    return subprocess.run(
-        ["make", *arguments], cwd=ROOT, env=environment, capture_output=True, text=True, check=False
-    )
+    return subprocess.run(["make", *arguments], cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
 
 
 def targets_in(text: str) -> set[str]:
