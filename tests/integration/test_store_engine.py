@@ -3,6 +3,7 @@
 import threading
 
 import pytest
+from sqlalchemy import text
 
 from wavegate_controller.domain.errors import Invalid
 from wavegate_controller.store import open_engine
@@ -95,7 +96,11 @@ def test_several_processes_may_open_a_new_database_at_once(tmp_path):
         thread.start()
     for thread in threads:
         thread.join()
+    modes = set()
     for engine in engines:
+        with engine.connect() as connection:
+            modes.add(connection.scalar(text("PRAGMA journal_mode")))
         engine.dispose()
 
     assert failures == []
+    assert modes == {"wal"}

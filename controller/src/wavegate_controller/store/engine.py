@@ -1,6 +1,8 @@
 """Opens the database, with the settings that make commits durable and threads safe."""
 
+from contextlib import suppress
 from sqlite3 import Connection as SqliteConnection
+from sqlite3 import OperationalError
 from typing import Any, Final
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
@@ -16,7 +18,6 @@ _EXPECTED: Final = "a URL such as sqlite:///wavegate.db or sqlite:////var/lib/wa
 # revision that the SDKs know already and would refuse. A flush for each of a few commits a second is cheap.
 _SETTINGS: Final = (
     "PRAGMA busy_timeout = 10000",
-    "PRAGMA journal_mode = WAL",
     "PRAGMA synchronous = FULL",
     "PRAGMA foreign_keys = ON",
 )
@@ -71,6 +72,10 @@ def _prepare(connection: SqliteConnection, _record: Any) -> None:
     connection.isolation_level = None
     for setting in _SETTINGS:
         connection.execute(setting).close()
+    # Of several processes that switch a new file at once, all but one fail without waiting. The mode belongs to the
+    # file, so they follow; any other trouble meets the first transaction, which reports it.
+    with suppress(OperationalError):
+        connection.execute("PRAGMA journal_mode = WAL").close()
 
 
 def _begin(connection: Connection) -> None:
