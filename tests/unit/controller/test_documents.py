@@ -124,7 +124,9 @@ def test_durations_are_read_as_prometheus_writes_them(text: object, seconds: flo
     assert parse_duration(text) == timedelta(seconds=seconds)
 
 
-@pytest.mark.parametrize("text", ["", "10", "1.5h", "m10", "1m1h", None, True, -1, float("inf"), "9" * 30 + "d"])
+@pytest.mark.parametrize(
+    "text", ["", "10", "1.5h", "m10", "1m1h", None, True, -1, 0.0001, float("inf"), "9" * 30 + "d", "9" * 5000 + "s"]
+)
 def test_what_is_no_duration_is_refused(text: object):
     with pytest.raises(ValueError, match="duration"):
         parse_duration(text)

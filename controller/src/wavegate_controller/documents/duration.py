@@ -17,15 +17,18 @@ def parse_duration(value: object) -> timedelta:
     if isinstance(value, timedelta):
         return value
     if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < 1e9:  # noqa: PLR2004 - 31 years
-        return timedelta(seconds=value)
+        milliseconds = round(value * 1000)
+        if abs(value * 1000 - milliseconds) > 1e-6:  # noqa: PLR2004 - what binary fractions leave of a decimal one
+            raise ValueError("a duration in whole milliseconds")
+        return timedelta(milliseconds=milliseconds)
     match = _DURATION.fullmatch(value) if isinstance(value, str) else None
     if match is None or not match[0]:
         raise ValueError('a duration such as "15s", "10m" or "1h30m", or a number of seconds')
+    parts = zip(match.groups(), _UNITS.values(), strict=True)
     try:
-        return timedelta(
-            milliseconds=sum(int(n) * ms for n, ms in zip(match.groups(), _UNITS.values(), strict=True) if n)
-        )
-    except OverflowError:
+        return timedelta(milliseconds=sum(int(number) * unit for number, unit in parts if number))
+    except (OverflowError, ValueError):
+        # More days than a calendar has, or more digits than Python reads.
         raise ValueError("a shorter duration") from None
 
 

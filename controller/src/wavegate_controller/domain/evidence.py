@@ -19,6 +19,8 @@ EFFECTS: Final = (1.07, 1.15, 1.3, 1.6, 2.2, 4.0, 10.0, 30.0)
 BLOCK_REQUESTS: Final = 5
 #: Odds of a false alarm of the ceiling, per look, if the rate sat on the ceiling.
 CEILING_EVIDENCE: Final = 1e4
+#: `exp` overflows at 709.
+_GREATEST_LOG: Final = 700.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -77,7 +79,7 @@ def _log_block(block: Block, kappa: float, margin: float, absolute_margin: float
 
 
 def _mean_exp(logs: Sequence[float]) -> float:
-    """Mean of the exponentials; infinite where a float ends."""
+    """Mean of the exponentials, kept finite: JSON knows no infinity, and beyond 1e304 nobody asks for more."""
     top = max(logs)
     log_mean = top + math.log(sum(math.exp(log - top) for log in logs) / len(logs))
-    return math.exp(log_mean) if log_mean < 700 else math.inf  # noqa: PLR2004 - exp overflows at 709
+    return math.exp(min(log_mean, _GREATEST_LOG))
