@@ -2,7 +2,7 @@
 
 import pytest
 
-from support.control_plane import control_plane
+from support import control_plane
 from wavegate_controller.api import blueprint, errors
 from wavegate_controller.domain.errors import ControllerError, StaleVersion
 
@@ -10,19 +10,19 @@ TOKENS = {"ada": "ada-s-secret-token", "bob": "bob-s-secret-token"}
 
 
 @pytest.fixture
-def plane(tmp_path):
-    with control_plane(tmp_path) as plane:
-        yield plane
+def world(tmp_path):
+    with control_plane.world(tmp_path) as world:
+        yield world
 
 
 @pytest.fixture
-def api(plane):
-    return plane.client()
+def api(world):
+    return control_plane.client(world.services)
 
 
 @pytest.fixture
-def signed(plane):
-    return plane.client(**TOKENS)
+def signed(world):
+    return control_plane.client(world.services, **TOKENS)
 
 
 def bearer(name):
@@ -91,19 +91,19 @@ def test_a_mutation_takes_no_query(api):
     assert (refused.status_code, refused.json["errors"][0]["field"]) == (422, "dry_run")
 
 
-def test_a_lost_race_is_a_conflict(plane, api, monkeypatch):
+def test_a_lost_race_is_a_conflict(world, api, monkeypatch):
     def lose(*_, **__):
         raise StaleVersion("flag", "f")
 
-    monkeypatch.setattr(plane.services.sink, "publish", lose)
+    monkeypatch.setattr(world.services.sink, "publish", lose)
 
     refused = api.post("/api/v1/flags", json={"key": "f"})
 
     assert (refused.status_code, refused.json["type"]) == (409, "urn:wavegate:problem:stale-version")
 
 
-def test_a_failure_tells_the_log_and_not_the_caller(plane, caplog):
-    failed = plane.without_database().client().get("/api/v1/flags")
+def test_a_failure_tells_the_log_and_not_the_caller(world, caplog):
+    failed = control_plane.client(control_plane.without_database(world.services)).get("/api/v1/flags")
 
     assert (failed.status_code, failed.content_type) == (500, "application/problem+json")
     assert b"disk" not in failed.data
@@ -115,12 +115,12 @@ def test_status_names_environment_revision_and_version(api):
 
     status = api.get("/api/v1/status").json
 
-    assert (status["environment"], status["revision"]) == ("test", 1)
+    assert (status["environment"], status["revision"]) == ("production", 1)
     assert status["version"]
 
 
-def test_a_controller_without_its_database_is_alive_but_not_ready(plane, signed):
-    broken = plane.without_database().client(**TOKENS)
+def test_a_controller_without_its_database_is_alive_but_not_ready(world, signed):
+    broken = control_plane.client(control_plane.without_database(world.services), **TOKENS)
 
     assert (signed.get("/healthz").status_code, signed.get("/readyz").status_code) == (200, 200)
     assert (broken.get("/healthz").status_code, broken.get("/readyz").status_code) == (200, 503)

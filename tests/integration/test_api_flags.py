@@ -2,18 +2,18 @@
 
 import pytest
 
-from support.control_plane import control_plane
+from support import control_plane
 
 
 @pytest.fixture
-def plane(tmp_path):
-    with control_plane(tmp_path) as plane:
-        yield plane
+def world(tmp_path):
+    with control_plane.world(tmp_path) as world:
+        yield world
 
 
 @pytest.fixture
-def api(plane):
-    return plane.client()
+def api(world):
+    return control_plane.client(world.services)
 
 
 def test_a_flag_needs_a_key_and_nothing_else(api):

@@ -1,0 +1,59 @@
+"""The command line: `wavegate`. Each command is a module of its name in this package, imported when it is used."""
+
+from importlib import import_module
+from typing import Final
+
+import click
+
+#: Command to what `wavegate --help` says of it: known here, so that asking for help imports nothing heavy.
+COMMANDS: Final = {
+    "demo": "Watch one AI feature climb to 100 % and another roll itself back.",
+    "serve": "Run a controller until it gets SIGTERM or SIGINT.",
+    "flag": "Create flags, show them, and stop them at once.",
+    "rollout": "Create rollouts, watch them, and act on them.",
+    "db": "Bring the database to this version, or check that it is.",
+}
+
+
+class _Lazy(click.Group):
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - click's signature
+        if cmd_name not in COMMANDS:
+            return None
+        command: click.Command = getattr(import_module(f"{__name__}.{cmd_name}"), cmd_name)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - click's signature
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+@click.group(
+    cls=_Lazy,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="""\b
+Environment:
+  WAVEGATE_URL    the controller to speak to [default: http://127.0.0.1:8080]
+  WAVEGATE_TOKEN  your API token, where the controller asks for one
+
+\b
+Exit codes:
+  0  done
+  1  the controller refused
+  2  wrong usage
+  3  no controller answers
+""",
+)
+@click.version_option(package_name="wavegate-controller", message="wavegate %(version)s")
+def main() -> None:
+    """Roll AI features out in waves; a wave advances only while its metrics pass.
+
+    \b
+    wavegate demo                            see it work, on this machine
+    wavegate serve                           run a controller
+    wavegate flag create ai-summaries        a feature to roll out
+    wavegate rollout create --flag ai-summaries --start
+    wavegate rollout watch ai-summaries
+    """  # noqa: D301 - click's mark for lines that keep their breaks

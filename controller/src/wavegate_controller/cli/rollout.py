@@ -1,0 +1,169 @@
+"""`wavegate rollout`."""
+
+from collections.abc import Callable
+from typing import Any, Final, TextIO
+
+import click
+
+from wavegate_controller.cli.failure import Misused
+from wavegate_controller.cli.session import Session, signed, speaks_to_controller
+from wavegate_controller.cli.watching import watch_all, watch_one
+from wavegate_controller.clock import SystemClock
+from wavegate_controller.documents import RolloutDocument, parse_text, plan_to_document
+from wavegate_controller.domain.transitions import Event
+from wavegate_controller.terminal import decisions_table, rollout_panel, rollouts_table
+
+#: What a person may ask of a rollout, as its help says it.
+ACTS: Final = {
+    Event.START: "Open the first wave.",
+    Event.PROMOTE: "Open the next wave now, whatever the gates say; needs -m.",
+    Event.APPROVE: "Sign that the next wave may open; needs -m.",
+    Event.REJECT: "Decline the next wave: stay, paused; needs -m.",
+    Event.PAUSE: "Stay at this percentage until resumed.",
+    Event.RESUME: "Go on; the wave bakes anew.",
+    Event.STEP_BACK: "One wave back, paused.",
+    Event.ROLL_BACK: "Everybody back to the stable variant, at once.",
+    Event.RESTART: "Begin a rolled-back rollout again at its first wave; needs -m.",
+    Event.CANCEL: "Give up for good: everybody back to the stable variant.",
+}
+_MOVES_SHOWN: Final = 5
+
+
+@click.group
+def rollout() -> None:
+    """Create rollouts, watch them, and act on them.
+
+    REFERENCE is a rollout's id, such as ai-summaries-2, or a flag's key for the newest rollout of that flag.
+    """
+
+
+@rollout.command
+@click.option("-f", "--file", type=click.File(encoding="utf-8"), help="A rollout document, YAML or JSON; - for stdin.")
+@click.option("--flag", metavar="KEY", help="Instead of a file: the flag.")
+@click.option("--candidate", metavar="VARIANT", help="The variant to roll out.  [default: on]")
+@click.option("--waves", metavar="PERCENTS", help="Such as 10,25,50,100, which is the default.")
+@click.option("--bake", metavar="DURATION", help="Least time in each wave, such as 10m.  [default: 1h]")
+@click.option("--start", is_flag=True, help="Start it, too.")
+@signed
+@speaks_to_controller
+def create(  # noqa: PLR0913 - one argument for each option
+    session: Session,
+    *,
+    file: TextIO | None,
+    flag: str | None,
+    candidate: str | None,
+    waves: str | None,
+    bake: str | None,
+    start: bool,
+    name: str | None,
+    comment: str,
+) -> None:
+    """A new rollout, as a draft."""
+    if (file is None) == (flag is None):
+        raise click.UsageError("say what to roll out: either -f FILE or --flag KEY")
+    if file is not None:
+        if candidate or waves or bake:
+            raise click.UsageError("--candidate, --waves and --bake go with --flag; the file says them itself")
+        document = _from_file(file)
+    else:
+        document = _from_options(flag, candidate, waves, bake)
+    actor = session.signature(name)
+    created = session.controller.create_rollout(document, actor=actor)
+    if start:
+        created = session.controller.act(created["id"], Event.START, actor=actor, comment=comment)
+    session.show(created, rollout_panel(created, now=SystemClock().now()))
+
+
+@rollout.command("list")
+@click.option("--flag", metavar="KEY", help="Of this flag only.")
+@speaks_to_controller
+def show_all(session: Session, flag: str | None) -> None:
+    """All rollouts, newest first."""
+    rollouts = session.controller.rollouts(flag)
+    session.show(rollouts, rollouts_table(rollouts))
+
+
+@rollout.command
+@click.argument("reference")
+@speaks_to_controller
+def status(session: Session, reference: str) -> None:
+    """Where a rollout stands, why, and what may be asked of it."""
+    document = session.controller.rollout(reference)
+    moves = session.controller.decisions(document["id"], limit=_MOVES_SHOWN, moves_only=True)
+    session.show(document, rollout_panel(document, decisions=moves, now=SystemClock().now()))
+
+
+@rollout.command
+@click.argument("reference", required=False)
+@click.option("--all", "everything", is_flag=True, help="The newest rollout of every flag, until Ctrl-C.")
+@speaks_to_controller
+def watch(session: Session, reference: str | None, everything: bool) -> None:
+    """Watch a rollout until it has ended.
+
+    A live picture on a terminal; elsewhere one line for each change.
+    """
+    if (reference is None) != everything:
+        raise click.UsageError("say what to watch: either a REFERENCE or --all")
+    try:
+        if reference is None:
+            watch_all(session)
+        else:
+            watch_one(session, reference)
+    except KeyboardInterrupt:
+        return
+
+
+@rollout.command
+@click.argument("reference")
+@click.option("--limit", type=click.IntRange(1, 500), default=50, show_default=True, help="How many.")
+@click.option("--before", type=int, metavar="ID", help="Only what is older than the decision of this id.")
+@click.option("--moves", is_flag=True, help="Without the holds.")
+@speaks_to_controller
+def history(session: Session, reference: str, limit: int, before: int | None, moves: bool) -> None:
+    """Every decision, newest first."""
+    decisions = session.controller.decisions(reference, limit=limit, before=before, moves_only=moves)
+    session.show(decisions, decisions_table(decisions))
+
+
+def _from_file(file: TextIO) -> dict[str, Any]:
+    """Read here, so that a mistake is named before anything is sent; sent with every default spelled out."""
+    try:
+        text = file.read()
+    except UnicodeDecodeError as error:
+        raise Misused(f"{file.name} is not UTF-8 text: {error}") from None
+    document = parse_text(RolloutDocument, text)
+    return document.model_dump(exclude={"plan"}) | {"plan": plan_to_document(document.plan_to_domain())}
+
+
+def _from_options(flag: str | None, candidate: str | None, waves: str | None, bake: str | None) -> dict[str, Any]:
+    document: dict[str, Any] = {"flag": flag}
+    if candidate is not None:
+        document["candidate"] = candidate
+    if waves is not None or bake is not None:
+        baking = {} if bake is None else {"bake": bake}
+        percents = map(_percent, (waves or "10,25,50,100").split(","))
+        document["plan"] = {"waves": [{"percent": percent} | baking for percent in percents]}
+    return document
+
+
+def _percent(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise click.BadParameter(f"{text!r} is no number; such as 10,25,50,100", param_hint="--waves") from None
+
+
+def _act(event: Event, sentence: str) -> click.Command:
+    @click.argument("reference")
+    @signed
+    @speaks_to_controller
+    def act(session: Session, reference: str, name: str | None, comment: str) -> None:
+        document = session.controller.act(reference, event, actor=session.signature(name), comment=comment)
+        session.show(document, rollout_panel(document, now=SystemClock().now()))
+
+    command: Callable[..., click.Command] = click.command(event.replace("_", "-"), help=sentence)
+    return command(act)
+
+
+for _event, _sentence in ACTS.items():
+    rollout.add_command(_act(_event, _sentence))

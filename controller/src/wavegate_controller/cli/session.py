@@ -1,0 +1,70 @@
+"""What every command that speaks to a controller has: its options, its way to print, its exit codes."""
+
+import getpass
+import json
+import os
+from collections.abc import Callable
+from functools import wraps
+from typing import Concatenate, Final, ParamSpec
+
+import click
+from rich.console import Console, RenderableType
+
+from wavegate_controller.cli.failure import Misused, Refused, Unreachable
+from wavegate_controller.domain.errors import Invalid
+from wavegate_controller.remote import RemoteController, RemoteProblem, RemoteUnreachable
+
+_DEFAULT_URL: Final = "http://127.0.0.1:8080"
+Arguments = ParamSpec("Arguments")
+
+
+class Session:
+    """One command's controller and its output."""
+
+    def __init__(self, url: str, *, as_json: bool) -> None:
+        self._token = os.environ.get("WAVEGATE_TOKEN")
+        self.controller = RemoteController(url, self._token)
+        self.as_json = as_json
+        self.console = Console(highlight=False)
+
+    def show(self, document: object, renderable: RenderableType) -> None:
+        """For a program the document, for a person the picture."""
+        if self.as_json:
+            click.echo(json.dumps(document, indent=2, ensure_ascii=False))
+        else:
+            self.console.print(renderable)
+
+    def signature(self, name: str | None) -> str | None:
+        """Who signs: the name given, else whoever the token says, else the user of this machine."""
+        if name or self._token:
+            return name
+        try:
+            return getpass.getuser()
+        except (KeyError, OSError):
+            raise Misused("this user has no name on this machine; sign with --as NAME") from None
+
+
+def speaks_to_controller(command: Callable[Concatenate[Session, Arguments], None]) -> Callable[..., None]:
+    """Add --url and --json, hand in a session, and end what goes wrong with a sentence and an exit code."""
+
+    @click.option("--url", envvar="WAVEGATE_URL", default=_DEFAULT_URL, show_default=True, help="The controller.")
+    @click.option("--json", "as_json", is_flag=True, help="Print JSON, as the API gives it.")
+    @wraps(command)
+    def wrapped(url: str, as_json: bool, *args: Arguments.args, **kwargs: Arguments.kwargs) -> None:
+        try:
+            command(Session(url, as_json=as_json), *args, **kwargs)
+        except RemoteProblem as problem:
+            raise Refused(str(problem)) from None
+        except RemoteUnreachable as unreachable:
+            raise Unreachable(str(unreachable)) from None
+        except Invalid as refusal:
+            raise Misused(str(refusal)) from None
+
+    return wrapped
+
+
+def signed(command: Callable[Arguments, None]) -> Callable[Arguments, None]:
+    """Add --as and -m: the signature under an act."""
+    comment = click.option("-m", "--comment", default="", help="Why; kept with the decision.")
+    name = click.option("--as", "name", metavar="NAME", help="Who signs; by default the token's owner, or you.")
+    return comment(name(command))

@@ -1,0 +1,263 @@
+"""The commands that speak to a controller, against a real one."""
+
+import json
+import subprocess
+from functools import partial
+from itertools import count
+
+import pytest
+from click.testing import CliRunner
+
+from support.live_controller import NOWHERE, WAVEGATE, environment, live_controller
+from wavegate_controller.cli import main, watching
+from wavegate_controller.cli.rollout import ACTS
+from wavegate_controller.domain.transitions import REQUESTS
+from wavegate_controller.remote import RemoteUnreachable
+
+TOKEN = "a-token-of-sixteen-characters"
+NUMBERS = count(1)
+
+
+@pytest.fixture(scope="module")
+def url(tmp_path_factory):
+    with live_controller(tmp_path_factory.mktemp("controller")) as url:
+        yield url
+
+
+@pytest.fixture(scope="module")
+def guarded_url(tmp_path_factory):
+    tokens = json.dumps({"ada": TOKEN})
+    with live_controller(tmp_path_factory.mktemp("guarded"), WAVEGATE_API_TOKENS=tokens) as url:
+        yield url
+
+
+def run(*arguments, url, stdin=None, **variables):
+    return CliRunner(env={"WAVEGATE_URL": url, "COLUMNS": "100"} | variables).invoke(main, arguments, input=stdin)
+
+
+@pytest.fixture
+def wavegate(url):
+    return partial(run, url=url)
+
+
+@pytest.fixture
+def flag(wavegate):
+    """A flag of this test's own."""
+    key = f"flag-{next(NUMBERS)}"
+    assert wavegate("flag", "create", key).exit_code == 0
+    return key
+
+
+def document(result):
+    assert result.exit_code == 0, result.output
+    return json.loads(result.stdout)
+
+
+def test_every_request_to_a_rollout_is_a_command():
+    assert set(ACTS) == REQUESTS
+
+
+def test_a_flag_is_created_and_shown(wavegate, flag):
+    shown = document(wavegate("flag", "show", flag, "--json"))
+
+    assert shown["variants"] == {"on": True, "off": False}
+    assert flag in wavegate("flag", "show", flag).output
+    assert shown in document(wavegate("flag", "list", "--json"))
+
+
+def test_a_flag_has_the_variants_that_are_given(wavegate):
+    variants = ("--variant", 'small={"model": "s"}', "--variant", 'large={"model": "l"}', "--default", "small")
+
+    created = document(wavegate("flag", "create", "answer-model", *variants, "--json"))
+
+    assert created["variants"] == {"small": {"model": "s"}, "large": {"model": "l"}}
+    assert created["default_variant"] == "small"
+
+
+@pytest.mark.parametrize("variant", ["small", "small=s", "=", ""])
+def test_a_variant_that_is_no_json_is_wrong_usage(wavegate, variant):
+    refused = wavegate("flag", "create", "f", "--variant", variant)
+
+    assert refused.exit_code == 2
+    assert "--variant" in refused.output
+
+
+def test_the_emergency_stop_and_its_undoing(wavegate, flag):
+    stopped = document(wavegate("flag", "disable", flag, "-m", "it lies", "--json"))
+    enabled = document(wavegate("flag", "enable", flag, "--json"))
+
+    assert (stopped["enabled"], enabled["enabled"]) == (False, True)
+
+
+def test_a_rollout_is_created_from_options_and_started(wavegate, flag):
+    options = ("--candidate", "on", "--waves", "1.5,100", "--bake", "10m", "--start")
+
+    created = document(wavegate("rollout", "create", "--flag", flag, *options, "--json"))
+
+    assert (created["state"], created["percent"]) == ("running", 1.5)
+    assert [(wave["percent"], wave["bake"]) for wave in created["plan"]["waves"]] == [(1.5, "10m"), (100, "10m")]
+
+
+def test_a_rollout_is_created_from_a_file_and_from_stdin(wavegate, flag, tmp_path):
+    text = f"flag: {flag}\nplan:\n  waves: [{{percent: 5, bake: 1m, approval: manual}}]\n  on_breach: pause\n"
+    file = tmp_path / "rollout.yaml"
+    file.write_text(text)
+
+    first = document(wavegate("rollout", "create", "-f", str(file), "--json"))
+    wavegate("rollout", "cancel", flag)
+    second = document(wavegate("rollout", "create", "-f", "-", "--json", stdin=text))
+
+    assert (first["plan"]["waves"][0]["approval"], first["plan"]["on_breach"]) == ("manual", "pause")
+    assert second["plan"] == first["plan"]
+
+
+def test_a_mistake_in_a_file_is_named_before_anything_is_sent():
+    refused = run("rollout", "create", "-f", "-", url=NOWHERE, stdin="flag: f\nplan: {waves: [{percent: 500}]}")
+
+    assert refused.exit_code == 2
+    assert "plan.waves[0].percent" in refused.output
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("create",),
+        ("create", "--flag", "f", "-f", "-"),
+        ("create", "-f", "-", "--waves", "10"),
+        ("create", "--flag", "f", "--waves", "ten"),
+        ("create", "-f", "/does/not/exist"),
+        ("watch",),
+        ("watch", "f", "--all"),
+        ("explode", "f"),
+        ("history", "f", "--limit", "0"),
+    ],
+)
+def test_wrong_usage_ends_with_2_and_says_what_would_be_right(arguments):
+    refused = run("rollout", *arguments, url=NOWHERE, stdin="flag: f")
+
+    assert refused.exit_code == 2
+    assert "Error: " in refused.output
+
+
+def test_a_person_takes_a_rollout_through_its_states(wavegate, flag):
+    wavegate("rollout", "create", "--flag", flag)
+
+    def state(command):
+        return document(wavegate("rollout", command, flag, "-m", "because", "--json"))["state"]
+
+    commands = ("start", "promote", "pause", "resume", "step-back", "roll-back", "restart", "cancel")
+    assert [state(command) for command in commands] == [
+        "running",
+        "running",
+        "paused",
+        "running",
+        "paused",
+        "rolled_back",
+        "running",
+        "cancelled",
+    ]
+
+
+def test_a_refusal_ends_with_1_and_says_what_is_possible(wavegate, flag):
+    wavegate("rollout", "create", "--flag", flag)
+
+    refused = wavegate("rollout", "approve", flag, "-m", "fine")
+
+    assert refused.exit_code == 1
+    assert "possible: start, cancel" in refused.stderr
+    assert not refused.stdout
+
+
+@pytest.mark.parametrize("url", [NOWHERE, "nonsense", "ftp://127.0.0.1"])
+def test_an_absent_controller_ends_with_3_and_says_where_it_was_looked_for(url):
+    failed = run("rollout", "list", url=url)
+
+    assert failed.exit_code == 3
+    assert url in failed.stderr
+
+
+def test_status_reads_well_without_colour(wavegate, flag):
+    wavegate("rollout", "create", "--flag", flag, "--bake", "10m", "--start", "--as", "ada")
+
+    shown = wavegate("rollout", "status", flag).output
+
+    assert "[10] ─ 25 ─ 50 ─ 100   wave 1 of 4" in shown
+    assert "start by ada" in shown
+    assert "\x1b" not in shown
+
+
+def test_history_is_listed_newest_first(wavegate, flag):
+    wavegate("rollout", "create", "--flag", flag, "--start")
+    wavegate("rollout", "pause", flag, "-m", "lunch")
+
+    decisions = document(wavegate("rollout", "history", flag, "--moves", "--json"))
+    older = document(wavegate("rollout", "history", flag, "--before", str(decisions[0]["id"]), "--json"))
+
+    assert [decision["event"] for decision in decisions] == ["pause", "start"]
+    assert older[0]["event"] != "pause"
+    assert "lunch" in wavegate("rollout", "history", flag, "--limit", "1").output
+
+
+def test_rollouts_are_listed_by_flag(wavegate, flag):
+    wavegate("rollout", "create", "--flag", flag)
+
+    assert [each["flag"] for each in document(wavegate("rollout", "list", "--flag", flag, "--json"))] == [flag]
+    assert f"{flag}-1" in wavegate("rollout", "list", "--flag", flag).output
+
+
+def test_watching_prints_a_line_for_each_change_and_ends_with_the_rollout(wavegate, flag, url):
+    wavegate("rollout", "create", "--flag", flag, "--start")
+    with subprocess.Popen(
+        [WAVEGATE, "rollout", "watch", flag],
+        env=environment(WAVEGATE_URL=url, PYTHONUNBUFFERED="1"),
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as watching:
+        first = watching.stdout.readline()
+        wavegate("rollout", "roll-back", flag, "--as", "ada")
+        last = watching.stdout.read()
+
+    assert first.startswith(f"{flag}-1 running 10 %")
+    assert last == f"{flag}-1 rolled_back 0 % requested: roll back by ada\n"
+    assert watching.returncode == 0
+
+
+def test_watching_goes_on_when_the_controller_is_away_for_a_while(monkeypatch):
+    monkeypatch.setattr(watching, "_PAUSE_SECONDS", 0)
+    answers = iter([{"state": "running"}, RemoteUnreachable("nobody there"), {"state": "completed"}])
+
+    def look():
+        answer = next(answers)
+        if isinstance(answer, RemoteUnreachable):
+            raise answer
+        return [answer], ""
+
+    looks = list(watching._looks(look, until_ended=True))
+
+    assert [(documents[0]["state"], outage) for (documents, _), outage in looks] == [
+        ("running", ""),
+        ("running", "nobody there; trying again"),
+        ("completed", ""),
+    ]
+
+
+def test_acts_are_signed_with_the_name_given_or_that_of_this_user(wavegate, flag):
+    created = document(wavegate("rollout", "create", "--flag", flag, "--json", LOGNAME="grace"))
+    started = document(wavegate("rollout", "start", flag, "--as", "ada", "--json"))
+
+    assert (created["created_by"], started["moved_by"]["actor"]) == ("grace", "ada")
+
+
+def test_a_token_signs_with_its_owners_name(guarded_url):
+    run("flag", "create", "f", url=guarded_url, WAVEGATE_TOKEN=TOKEN)
+
+    created = document(run("rollout", "create", "--flag", "f", "--json", url=guarded_url, WAVEGATE_TOKEN=TOKEN))
+
+    assert created["created_by"] == "ada"
+
+
+def test_without_its_token_a_guarded_controller_refuses(guarded_url):
+    refused = run("flag", "list", url=guarded_url)
+
+    assert refused.exit_code == 1
+    assert "token" in refused.stderr
