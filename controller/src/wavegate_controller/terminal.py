@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from wavegate_controller.documents.duration import format_duration
+from wavegate_controller.domain.decision import DecisionReason
 from wavegate_controller.domain.rollout import WATCHED, State
 from wavegate_controller.domain.transitions import Event
 from wavegate_controller.domain.verdict import VerdictKind
@@ -169,7 +170,9 @@ def _position(document: Document, now: datetime | None) -> Iterable[RenderableTy
         yield _text(f"written down by {document['created_by']} at {_clock(document['created_at'], now)}")
         return
     yield _text(f"since {_clock(moved['at'], now)}: {_command(moved['event'])} by {moved['actor']}")
-    yield Padding(_text(_reasoned(moved), "dim"), (0, 0, 0, 2))
+    asked = moved["reason"] == DecisionReason.REQUESTED
+    if why := moved["comment"] if asked else _reasoned(moved):
+        yield Padding(_text(why, "dim"), (0, 0, 0, 2))
 
 
 def _gates(document: Document) -> Iterable[RenderableType]:
