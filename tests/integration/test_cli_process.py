@@ -53,18 +53,19 @@ def test_an_unknown_command_is_wrong_usage():
     assert wavegate("explode").returncode == 2
 
 
-@pytest.mark.parametrize("command", [("serve",), ("db", "upgrade"), ("db", "check")])
 @pytest.mark.parametrize(
-    ("variables", "named"),
+    ("command", "variables", "named"),
     [
-        ({"WAVEGATE_PORT": "many"}, "WAVEGATE_PORT"),
-        ({"WAVEGATE_TYPO": "1"}, "WAVEGATE_TYPO"),
-        ({"WAVEGATE_CONFIG": "/does/not/exist.toml"}, "/does/not/exist.toml"),
-        ({"WAVEGATE_DATABASE_URL": "sqlite:////does/not/exist/wavegate.db"}, "database_url"),
+        ("serve", {"WAVEGATE_PORT": "many"}, "WAVEGATE_PORT"),
+        ("serve", {"WAVEGATE_TYPO": "1"}, "WAVEGATE_TYPO"),
+        ("serve", {"WAVEGATE_CONFIG": "/does/not/exist.toml"}, "/does/not/exist.toml"),
+        ("serve", {"WAVEGATE_DATABASE_URL": "sqlite:////does/not/exist/wavegate.db"}, "database_url"),
+        ("db upgrade", {"WAVEGATE_DATABASE_URL": "nonsense"}, "database_url"),
+        ("db check", {"WAVEGATE_TYPO": "1"}, "WAVEGATE_TYPO"),
     ],
 )
 def test_a_setting_that_cannot_be_used_ends_with_2_and_one_sentence(command, variables, named):
-    refused = wavegate(*command, **{"WAVEGATE_PORT": "0"} | variables)
+    refused = wavegate(*command.split(), **{"WAVEGATE_PORT": "0"} | variables)
 
     assert refused.returncode == 2
     assert refused.stderr.startswith("Error: ")
