@@ -4,7 +4,6 @@ import json
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -17,6 +16,9 @@ from typing import Final, Self
 from urllib.parse import urlsplit
 
 import requests
+
+from wavegate_controller.demo import leash
+from wavegate_controller.demo.processes import free_port
 
 #: Environment variable that names the binary.
 BINARY_VARIABLE: Final = "WAVEGATE_PROMETHEUS"
@@ -31,17 +33,6 @@ _POLL: Final = 0.02
 _LOG_LINES: Final = 5
 #: Starts that may lose the race for their port before something else must be wrong.
 _ATTEMPTS: Final = 3
-
-# Run in the new process just before it becomes Prometheus: the kernel kills it with its parent, even at a kill -9 of
-# the parent, and even while it is stopped. `preexec_fn` would do the same but may hang where threads run.
-_DIE_WITH_PARENT: Final = """
-import ctypes, os, signal, sys
-PR_SET_PDEATHSIG = 1
-ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-if os.getppid() != int(sys.argv[1]):
-    sys.exit("the parent is gone")
-os.execv(sys.argv[2], sys.argv[2:])
-"""
 
 
 class PrometheusError(Exception):
@@ -69,7 +60,7 @@ class LocalPrometheus:
     Prometheus begins to scrape 5 s after its start, whatever its configuration (it applies discovered targets at
     5 s steps). So start it first, with the addresses of apps that come later: an app is then seen within one scrape.
 
-    Start it from a thread that lives as long as it shall: on Linux it dies with that thread.
+    Start it in the main thread, see `leash`: it dies with the thread that started it.
     """
 
     def __init__(
@@ -130,7 +121,7 @@ class LocalPrometheus:
             (self._home / "prometheus.yml").write_text(json.dumps(self._configuration(), indent=2))
         # Between choosing a free port and listening on it somebody else may take it.
         for attempt in range(1, _ATTEMPTS + 1):
-            chosen = self._port or _free_port()
+            chosen = self._port or free_port()
             self._launch(chosen)
             try:
                 self._wait_until_ready(chosen)
@@ -208,14 +199,13 @@ class LocalPrometheus:
 
     def _launch(self, port: int) -> None:
         command = [
+            *(sys.executable, "-IS", leash.__file__, str(os.getpid())),
             str(self._binary or find_prometheus()),
             "--config.file=prometheus.yml",
             "--storage.tsdb.path=data",
             f"--web.listen-address=127.0.0.1:{port}",
             "--log.level=warn",
         ]
-        if sys.platform == "linux":
-            command = [sys.executable, "-I", "-S", "-c", _DIE_WITH_PARENT, str(os.getpid()), *command]
         with self.log_file.open("ab") as log:
             # A process group of its own: Ctrl+C in the terminal is for us, and we stop it in order.
             self._process = subprocess.Popen(  # noqa: S603 - the command is ours
@@ -260,10 +250,3 @@ def _target(url: str) -> dict[str, object]:
     instance = parts.netloc if path == "/metrics" else parts.netloc + path
     labels = {"__scheme__": parts.scheme, "__metrics_path__": path, "instance": instance}
     return {"targets": [parts.netloc], "labels": labels}
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
