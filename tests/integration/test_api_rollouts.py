@@ -25,14 +25,14 @@ def api(world):
 @pytest.fixture
 def running(api):
     api.post("/api/v1/rollouts", json={"flag": "ai-summaries", "actor": "ada"})
-    return api.post("/api/v1/rollouts/ai-summaries-1/start", json=ADA).json
+    return api.post("/api/v1/rollouts/ai-summaries:1/start", json=ADA).json
 
 
 def test_a_rollout_is_created_as_a_draft_that_serves_nobody(api):
     created = api.post("/api/v1/rollouts", json={"flag": "ai-summaries", "actor": "ada"})
 
     assert created.status_code == 201
-    assert created.headers["Location"] == "/api/v1/rollouts/ai-summaries-1"
+    assert created.headers["Location"] == "/api/v1/rollouts/ai-summaries:1"
     assert (created.json["state"], created.json["percent"], created.json["created_by"]) == ("draft", 0.0, "ada")
     assert created.json["possible"] == ["start", "cancel"]
     assert [wave["percent"] for wave in created.json["plan"]["waves"]] == [10, 25, 50, 100]
@@ -99,13 +99,13 @@ def test_rollouts_are_listed_newest_first_and_by_flag(api, running):
     def ids(path):
         return [rollout["id"] for rollout in api.get(path).json["items"]]
 
-    assert sorted(ids("/api/v1/rollouts")) == ["ai-summaries-1", "ai-summaries-2", "other-1"]
-    assert ids("/api/v1/rollouts?flag=ai-summaries") == ["ai-summaries-2", "ai-summaries-1"]
+    assert sorted(ids("/api/v1/rollouts")) == ["ai-summaries:1", "ai-summaries:2", "other:1"]
+    assert ids("/api/v1/rollouts?flag=ai-summaries") == ["ai-summaries:2", "ai-summaries:1"]
     assert ids("/api/v1/rollouts?flag=nope") == []
 
 
 def test_a_flag_key_stands_for_the_flags_newest_rollout(api, running):
-    assert api.get("/api/v1/rollouts/ai-summaries").json == api.get("/api/v1/rollouts/ai-summaries-1").json
+    assert api.get("/api/v1/rollouts/ai-summaries").json == api.get("/api/v1/rollouts/ai-summaries:1").json
     assert api.get("/api/v1/rollouts/nope").status_code == 404
 
 
@@ -135,16 +135,16 @@ def test_a_person_takes_a_rollout_where_the_table_leads(api, events, state, perc
 
 @pytest.mark.parametrize("event", ["approve", "reject", "resume", "restart", "start"])
 def test_an_event_that_the_state_does_not_take_is_refused_with_what_it_takes(api, running, event):
-    refused = api.post(f"/api/v1/rollouts/ai-summaries-1/{event}", json=ADA)
+    refused = api.post(f"/api/v1/rollouts/ai-summaries:1/{event}", json=ADA)
 
     assert (refused.status_code, refused.json["type"]) == (409, "urn:wavegate:problem:event-refused")
     assert (refused.json["state"], refused.json["allowed"]) == ("running", running["possible"])
-    assert api.get("/api/v1/rollouts/ai-summaries-1").json == running
+    assert api.get("/api/v1/rollouts/ai-summaries:1").json == running
 
 
 @pytest.mark.parametrize("event", ["explode", "tick", "complete", "await_approval", "step-back"])
 def test_an_event_that_no_person_may_ask_for_is_refused_with_those_that_exist(api, running, event):
-    refused = api.post(f"/api/v1/rollouts/ai-summaries-1/{event}", json=ADA)
+    refused = api.post(f"/api/v1/rollouts/ai-summaries:1/{event}", json=ADA)
 
     assert (refused.status_code, refused.json["errors"][0]["field"]) == (422, "event")
     assert "roll_back" in refused.json["errors"][0]["expected"]
@@ -154,7 +154,7 @@ def test_an_event_that_no_person_may_ask_for_is_refused_with_those_that_exist(ap
     ("body", "field"), [({}, "actor"), ({"actor": "ada"}, "comment"), (ADA | {"reason": "x"}, "reason")]
 )
 def test_a_promotion_is_signed_with_a_name_and_a_reason(api, running, body, field):
-    refused = api.post("/api/v1/rollouts/ai-summaries-1/promote", json=body)
+    refused = api.post("/api/v1/rollouts/ai-summaries:1/promote", json=body)
 
     assert (refused.status_code, refused.json["errors"][0]["field"]) == (422, field)
 
@@ -163,9 +163,9 @@ def test_an_outage_of_the_metrics_server_is_shown_as_a_hold_with_its_reason(worl
     world.metrics.away = True
     world.clock.advance(hours=2)
 
-    reconcile(world.services, "ai-summaries-1")
+    reconcile(world.services, "ai-summaries:1")
 
-    held = api.get("/api/v1/rollouts/ai-summaries-1").json
+    held = api.get("/api/v1/rollouts/ai-summaries:1").json
     assert (held["state"], held["percent"]) == ("running", 10)
     assert (held["latest_decision"]["event"], held["latest_decision"]["reason"]) == ("tick", "cannot_measure")
     assert held["latest_decision"]["verdicts"][0]["reason"] == "unreachable"
@@ -175,8 +175,8 @@ def test_an_outage_of_the_metrics_server_is_shown_as_a_hold_with_its_reason(worl
 def test_decisions_are_paged_newest_first_with_or_without_the_holds(world, api, running):
     for _ in range(3):
         world.clock.advance(seconds=15)
-        reconcile(world.services, "ai-summaries-1")
-    api.post("/api/v1/rollouts/ai-summaries-1/pause", json=ADA)
+        reconcile(world.services, "ai-summaries:1")
+    api.post("/api/v1/rollouts/ai-summaries:1/pause", json=ADA)
 
     def events(query):
         return [
@@ -204,6 +204,6 @@ def test_decisions_are_paged_newest_first_with_or_without_the_holds(world, api, 
     ],
 )
 def test_a_query_parameter_that_makes_no_sense_is_refused_by_name(api, running, query, field):
-    refused = api.get(f"/api/v1/rollouts/ai-summaries-1/decisions{query}")
+    refused = api.get(f"/api/v1/rollouts/ai-summaries:1/decisions{query}")
 
     assert (refused.status_code, refused.json["errors"][0]["field"]) == (422, field)

@@ -202,7 +202,7 @@ def test_rollouts_are_listed_by_flag(wavegate, flag):
     wavegate("rollout", "create", "--flag", flag)
 
     assert [each["flag"] for each in document(wavegate("rollout", "list", "--flag", flag, "--json"))] == [flag]
-    assert f"{flag}-1" in wavegate("rollout", "list", "--flag", flag).output
+    assert f"{flag}:1" in wavegate("rollout", "list", "--flag", flag).output
 
 
 def test_watching_prints_a_line_for_each_change_and_ends_with_the_rollout(wavegate, flag, url):
@@ -217,8 +217,8 @@ def test_watching_prints_a_line_for_each_change_and_ends_with_the_rollout(wavega
         wavegate("rollout", "roll-back", flag, "--as", "ada")
         last = watching.stdout.read()
 
-    assert first.startswith(f"{flag}-1 running 10 %")
-    assert last == f"{flag}-1 rolled_back 0 % requested: roll back by ada\n"
+    assert first.startswith(f"{flag}:1 running 10 %")
+    assert last == f"{flag}:1 rolled_back 0 % requested: roll back by ada\n"
     assert watching.returncode == 0
 
 

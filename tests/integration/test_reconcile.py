@@ -32,7 +32,7 @@ def world(tmp_path: Path) -> Iterator[World]:
         yield world
 
 
-def look(world: World, *, times: int = 1, healthy: bool = True, rollout_id: str = "ai-summaries-1"):
+def look(world: World, *, times: int = 1, healthy: bool = True, rollout_id: str = "ai-summaries:1"):
     """Let 15 s pass, users come, and the reconciler look; the last decision."""
     decision = None
     for _ in range(times):
@@ -73,7 +73,7 @@ def test_every_decision_is_recorded_with_its_query_values_reason_and_revision(wo
     world.started(gates=[{"type": "error_rate"}, LATENCY])
     look(world, times=2)
 
-    newest, hold, start = queries.history(world.services, "ai-summaries-1", limit=10)
+    newest, hold, start = queries.history(world.services, "ai-summaries:1", limit=10)
 
     assert (start.event, start.actor, start.reason) == (Event.START, "anna", DecisionReason.REQUESTED)
     assert (hold.event, hold.actor, hold.reason) == (Event.TICK, "wavegate", DecisionReason.NOT_ENOUGH_DATA)
@@ -132,7 +132,7 @@ def test_a_wave_is_held_while_nobody_uses_the_candidate(world: World):
     for _ in range(20):
         world.clock.advance(seconds=15)
         world.metrics.count("off", 300)
-        decision = reconcile(world.services, "ai-summaries-1")
+        decision = reconcile(world.services, "ai-summaries:1")
 
     assert decision.verdicts[0].reason == "too_few_candidate_requests"
     assert world.served() == 10_000
@@ -154,7 +154,7 @@ def test_a_restarted_rollout_is_a_new_test_that_old_errors_do_not_convict(world:
     look(world, times=3, healthy=False)
     world.metrics.count("on", 500, 500)
 
-    act(world.services, "ai-summaries-1", Event.RESTART, actor="anna", comment="fixed the prompt")
+    act(world.services, "ai-summaries:1", Event.RESTART, actor="anna", comment="fixed the prompt")
     decision = look(world, times=3)
 
     assert decision.verdicts[0].value < 20
@@ -167,7 +167,7 @@ def test_a_human_who_moves_a_rollout_during_a_look_wins_and_the_look_is_dropped(
     asked = world.metrics.samples
 
     def meanwhile(*args, **kwargs):
-        act(world.services, "ai-summaries-1", Event.PAUSE, actor="ben")
+        act(world.services, "ai-summaries:1", Event.PAUSE, actor="ben")
         return asked(*args, **kwargs)
 
     world.metrics.samples = meanwhile
@@ -184,8 +184,8 @@ def test_a_look_that_was_dropped_is_counted_by_the_next_one(world: World):
 
     def meanwhile(*args, **kwargs):
         world.metrics.samples = asked
-        act(world.services, "ai-summaries-1", Event.PAUSE, actor="ben")
-        act(world.services, "ai-summaries-1", Event.RESUME, actor="ben")
+        act(world.services, "ai-summaries:1", Event.PAUSE, actor="ben")
+        act(world.services, "ai-summaries:1", Event.RESUME, actor="ben")
         return asked(*args, **kwargs)
 
     world.metrics.samples = meanwhile
@@ -198,7 +198,7 @@ def test_a_look_that_was_dropped_is_counted_by_the_next_one(world: World):
 def test_a_paused_rollout_is_still_watched(world: World):
     world.started()
     look(world, times=2)
-    act(world.services, "ai-summaries-1", Event.PAUSE, actor="ben")
+    act(world.services, "ai-summaries:1", Event.PAUSE, actor="ben")
 
     look(world, times=3, healthy=False)
 
@@ -293,7 +293,7 @@ class TestRequests:
     def test_a_second_rollout_of_a_flag_waits_for_the_first_to_end(self, world: World):
         world.draft()
 
-        with pytest.raises(Conflict, match="ai-summaries-1"):
+        with pytest.raises(Conflict, match="ai-summaries:1"):
             world.draft()
 
     def test_a_second_rollout_starts_from_what_the_first_left(self, world: World):
@@ -308,7 +308,7 @@ class TestRequests:
         with pytest.raises(Invalid, match="stable"):
             rollout("huge", stable="small")
         second = rollout("huge")
-        assert (second.id, second.stable) == ("answer-model-2", "large")
+        assert (second.id, second.stable) == ("answer-model:2", "large")
 
     def test_an_event_that_the_state_does_not_take_changes_nothing(self, world: World):
         draft = world.draft()
@@ -323,14 +323,14 @@ class TestRequests:
         world.started()
 
         with pytest.raises(Invalid, match="event"):
-            act(world.services, "ai-summaries-1", event, actor="anna")
+            act(world.services, "ai-summaries:1", event, actor="anna")
 
     def test_a_promotion_is_signed_with_a_reason(self, world: World):
         world.started()
 
         with pytest.raises(Invalid, match="comment"):
-            act(world.services, "ai-summaries-1", Event.PROMOTE, actor="anna", comment=" ")
-        promoted = act(world.services, "ai-summaries-1", Event.PROMOTE, actor="anna", comment="asked the team")
+            act(world.services, "ai-summaries:1", Event.PROMOTE, actor="anna", comment=" ")
+        promoted = act(world.services, "ai-summaries:1", Event.PROMOTE, actor="anna", comment="asked the team")
 
         assert promoted.weight == 25_000
         assert "asked the team" in queries.history(world.services, promoted.id, limit=1)[0].sentence
@@ -339,13 +339,13 @@ class TestRequests:
         world.started()
 
         with pytest.raises(Invalid, match="actor"):
-            act(world.services, "ai-summaries-1", Event.ROLL_BACK, actor=" ")
+            act(world.services, "ai-summaries:1", Event.ROLL_BACK, actor=" ")
 
     def test_a_completed_rollout_can_still_be_rolled_back_at_once(self, world: World):
         world.started(waves=[{"percent": 100, "bake": "1m"}])
-        act(world.services, "ai-summaries-1", Event.PROMOTE, actor="anna", comment="done")
+        act(world.services, "ai-summaries:1", Event.PROMOTE, actor="anna", comment="done")
 
-        act(world.services, "ai-summaries-1", Event.ROLL_BACK, actor="ben")
+        act(world.services, "ai-summaries:1", Event.ROLL_BACK, actor="ben")
 
         assert world.served() == 0
 
@@ -369,9 +369,9 @@ class TestRequests:
 
     def test_an_old_rollout_cannot_be_restarted_over_a_newer_one(self, world: World):
         world.started()
-        act(world.services, "ai-summaries-1", Event.ROLL_BACK, actor="ben")
+        act(world.services, "ai-summaries:1", Event.ROLL_BACK, actor="ben")
         world.clock.advance(seconds=1)
         world.started()
 
-        with pytest.raises(Conflict, match="ai-summaries-2"):
-            act(world.services, "ai-summaries-1", Event.RESTART, actor="ben", comment="again")
+        with pytest.raises(Conflict, match="ai-summaries:2"):
+            act(world.services, "ai-summaries:1", Event.RESTART, actor="ben", comment="again")

@@ -280,15 +280,15 @@ def test_rollouts_are_listed_newest_first_even_when_two_are_of_the_same_moment(s
     with store.transaction() as work:
         work.flags.add(replace(FLAG, key="other"))
         work.rollouts.add(replace(ROLLOUT, id="ai-summaries-10", state=State.RUNNING))
-        work.rollouts.add(replace(ROLLOUT, id="ai-summaries-9", state=State.CANCELLED))
+        work.rollouts.add(replace(ROLLOUT, id="ai-summaries:9", state=State.CANCELLED))
         work.rollouts.add(replace(ROLLOUT, id="other-1", flag_key="other", created_at=NOW + timedelta(seconds=1)))
 
         def ids(**wanted):
             return [rollout.id for rollout in work.rollouts.list("production", **wanted)]
 
-        assert ids() == ["other-1", "ai-summaries-10", "ai-summaries-9", "ai-summaries-1"]
-        assert ids(flag_key="ai-summaries") == ["ai-summaries-10", "ai-summaries-9", "ai-summaries-1"]
-        assert ids(states=frozenset({State.RUNNING, State.CANCELLED})) == ["ai-summaries-10", "ai-summaries-9"]
+        assert ids() == ["other-1", "ai-summaries-10", "ai-summaries:9", "ai-summaries:1"]
+        assert ids(flag_key="ai-summaries") == ["ai-summaries-10", "ai-summaries:9", "ai-summaries:1"]
+        assert ids(states=frozenset({State.RUNNING, State.CANCELLED})) == ["ai-summaries-10", "ai-summaries:9"]
         assert ids(states=frozenset()) == []
         assert work.rollouts.list("staging") == []
 
@@ -298,7 +298,7 @@ def test_a_flag_is_served_by_its_newest_rollout_that_was_ever_started(store):
     with store.transaction() as work:
         work.flags.add(replace(FLAG, key="never-started"))
         work.flags.add(replace(FLAG, environment="staging"))
-        first = replace(ROLLOUT, id="ai-summaries-2", state=State.COMPLETED, wave=3, started_at=later)
+        first = replace(ROLLOUT, id="ai-summaries:2", state=State.COMPLETED, wave=3, started_at=later)
         newest = replace(first, id="ai-summaries-10", state=State.ROLLED_BACK)
         draft = replace(ROLLOUT, id="ai-summaries-11", created_at=later)
         for rollout in (newest, first, draft, replace(ROLLOUT, id="never-started-1", flag_key="never-started")):

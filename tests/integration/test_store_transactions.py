@@ -65,7 +65,7 @@ def test_a_change_of_another_version_is_refused_and_changes_nothing(store, versi
 
         with pytest.raises(StaleVersion, match="flag 'ai-summaries' was changed by somebody else"):
             work.flags.save(replace(flag, enabled=False, version=version))
-        with pytest.raises(StaleVersion, match="rollout 'ai-summaries-1' was changed by somebody else"):
+        with pytest.raises(StaleVersion, match="rollout 'ai-summaries:1' was changed by somebody else"):
             work.rollouts.save(replace(rollout, state=State.COMPLETED, version=version))
         assert work.flags.get("production", flag.key) == flag
         assert work.rollouts.get(rollout.id) == rollout
@@ -76,13 +76,13 @@ def test_a_save_changes_only_the_row_it_names(store):
     with store.transaction() as work:
         for neighbour in neighbours:
             work.flags.add(neighbour)
-        work.rollouts.add(replace(ROLLOUT, id="ai-summaries-2"))
+        work.rollouts.add(replace(ROLLOUT, id="ai-summaries:2"))
         work.flags.save(replace(FLAG, description="new", version=2))
         work.rollouts.save(replace(ROLLOUT, state=State.PAUSED, version=2))
 
         assert work.flags.get("production", "neighbour") == neighbours[0]
         assert work.flags.get("staging", FLAG.key) == neighbours[1]
-        assert work.rollouts.get("ai-summaries-2") == replace(ROLLOUT, id="ai-summaries-2")
+        assert work.rollouts.get("ai-summaries:2") == replace(ROLLOUT, id="ai-summaries:2")
 
 
 def test_something_that_does_not_exist_cannot_be_saved(store):
@@ -97,7 +97,7 @@ def test_a_taken_key_is_refused_and_the_transaction_goes_on(store):
     with store.transaction() as work:
         with pytest.raises(Conflict, match="'ai-summaries' exists already in environment 'production'"):
             work.flags.add(replace(FLAG, description="another"))
-        with pytest.raises(Conflict, match="'ai-summaries-1' exists already"):
+        with pytest.raises(Conflict, match="'ai-summaries:1' exists already"):
             work.rollouts.add(replace(ROLLOUT, candidate="another"))
         work.flags.add(replace(FLAG, environment="staging"))
 

@@ -133,7 +133,7 @@ def test_starting_again_on_an_existing_database_keeps_what_is_in_it(tmp_path):
 
     with database(tmp_path) as engine, SqlStore(engine).transaction() as work:
         assert work.flags.get("production", "ai-summaries") == a_flag()
-        assert work.rollouts.get("ai-summaries-1") == a_rollout()
+        assert work.rollouts.get("ai-summaries:1") == a_rollout()
 
 
 def test_processes_that_start_at_once_migrate_a_new_database_once(tmp_path):
@@ -236,7 +236,7 @@ def test_a_table_that_others_refer_to_can_be_built_anew_with_its_data(engine, fu
 
     with engine.connect() as connection:
         assert connection.execute(text("SELECT key, owner FROM flag")).all() == [("ai-summaries", "nobody")]
-        assert connection.execute(select(tables.rollout.c.id)).all() == [("ai-summaries-1",)]
+        assert connection.execute(select(tables.rollout.c.id)).all() == [("ai-summaries:1",)]
         assert connection.scalar(text("PRAGMA foreign_keys")) == 1
 
 
@@ -257,5 +257,5 @@ def test_a_migration_that_fails_leaves_the_database_as_the_one_before_it_did(eng
     with engine.connect() as connection:
         assert connection.scalar(text("SELECT version_num FROM alembic_version")) == "aaaa"
         assert connection.execute(text("SELECT key, owner FROM flag")).all() == [("ai-summaries", "nobody")]
-        assert connection.execute(select(tables.rollout.c.id)).all() == [("ai-summaries-1",)]
+        assert connection.execute(select(tables.rollout.c.id)).all() == [("ai-summaries:1",)]
     assert "half" not in inspect(engine).get_table_names()

@@ -31,7 +31,7 @@ def a_flag(key: str = "ai-summaries", **changes: Any) -> Flag:
 def a_rollout(**changes: Any) -> Rollout:
     """In its first wave since NOW, unless said otherwise."""
     values = {
-        "id": "ai-summaries-1",
+        "id": "ai-summaries:1",
         "flag_key": "ai-summaries",
         "environment": "production",
         "stable": "off",

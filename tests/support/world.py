@@ -107,7 +107,7 @@ class World:
     def started(self, flag: str = "ai-summaries", **plan: Any) -> Rollout:
         return act(self.services, self.draft(flag, **plan).id, Event.START, actor="anna")
 
-    def rollout(self, rollout_id: str = "ai-summaries-1") -> Rollout:
+    def rollout(self, rollout_id: str = "ai-summaries:1") -> Rollout:
         with self.services.store.transaction() as work:
             return work.rollouts.get(rollout_id)
 

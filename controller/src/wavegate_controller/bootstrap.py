@@ -65,7 +65,7 @@ def build(config: Config) -> Controller:
         environment=config.environment,
         store=SqlStore(engine),
         clock=SystemClock(),
-        provider=PrometheusProvider(config.prometheus_url, timeout=config.prometheus_timeout.total_seconds()),
+        provider=_prometheus(config),
         sink=snapshot,
         recorder=recorder,
     )
@@ -78,9 +78,22 @@ def build(config: Config) -> Controller:
     )
 
 
+def _prometheus(config: Config) -> PrometheusProvider:
+    token, password = config.prometheus_bearer_token, config.prometheus_password
+    return PrometheusProvider(
+        config.prometheus_url,
+        timeout=config.prometheus_timeout.total_seconds(),
+        bearer_token=token.get_secret_value() if token else None,
+        basic_auth=(config.prometheus_username, password.get_secret_value()) if password else None,
+        headers={name: value.get_secret_value() for name, value in config.prometheus_headers.items()},
+    )
+
+
 def make_flask(services: Services, recorder: PrometheusRecorder, config: Config) -> Flask:
     """The control plane: API, pages, own metrics."""
     app = Flask(__name__, static_folder=None)
+    # Documents are written in the order that people read them.
+    cast("Any", app.json).sort_keys = False
     app.register_blueprint(make_api(services, tokens=config.tokens))
     app.register_blueprint(make_web(services))
 
@@ -102,6 +115,8 @@ def serve(config: Config) -> None:
         level=config.log_level.upper(),
         format="%(asctime)s %(levelname)s %(name)s %(message)s",
     )
+    for library in ("alembic", "apscheduler"):
+        logging.getLogger(library).setLevel(logging.WARNING)
     listener = _listen(config)
     controller = build(config)
     controller.start()
@@ -133,6 +148,7 @@ def _listen(config: Config) -> socket.socket:
         listener = socket.socket(family, kind, protocol)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(address)
+        listener.listen()
     except OSError as error:
         raise Invalid(
             "port", f"cannot listen on {config.host}:{config.port}: {error.strerror}", "a free port"

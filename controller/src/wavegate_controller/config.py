@@ -40,6 +40,14 @@ class Config(Document):
     prometheus_timeout: Duration = Field(
         default="5s", validate_default=True, description="Longest wait for one answer of Prometheus."
     )
+    prometheus_bearer_token: SecretStr | None = Field(default=None, description="Sent to Prometheus, if given.")
+    prometheus_username: str = Field(default="", description="User for basic authentication at Prometheus.")
+    prometheus_password: SecretStr | None = Field(
+        default=None, description="Password for basic authentication at Prometheus."
+    )
+    prometheus_headers: dict[str, SecretStr] = Field(
+        default_factory=dict, description="Further headers for Prometheus, such as a tenant's `X-Scope-OrgID`."
+    )
     tick: Duration = Field(
         default="1s", validate_default=True, description="How often the reconciler looks for rollouts that are due."
     )
@@ -63,6 +71,8 @@ class Config(Document):
             raise Invalid(
                 "api_tokens", f"is empty while host is {self.host}", "a token for each person, or a loopback host"
             )
+        if bool(self.prometheus_username) is not bool(self.prometheus_password):
+            raise Invalid("prometheus_password", "and prometheus_username belong together", "both of them, or neither")
         for field, duration in (("tick", self.tick), ("prometheus_timeout", self.prometheus_timeout)):
             if duration <= timedelta(0):
                 raise Invalid(field, "is not a time", "more than 0, such as 1s")

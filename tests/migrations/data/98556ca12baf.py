@@ -18,7 +18,7 @@ ROWS = {
         "version": 1,
     },
     "rollout": {
-        "id": "ai-summaries-1",
+        "id": "ai-summaries:1",
         "environment": "production",
         "flag_key": "ai-summaries",
         "stable": "off",
@@ -38,7 +38,7 @@ ROWS = {
     },
     "measurement": {
         "id": 1,
-        "rollout_id": "ai-summaries-1",
+        "rollout_id": "ai-summaries:1",
         "gate": "latency",
         "at": "2026-01-14 12:00:15.000000",
         "query": "up",
@@ -46,13 +46,13 @@ ROWS = {
         "payload": '{"value": 0.25}',
     },
     "counter_cursor": {
-        "rollout_id": "ai-summaries-1",
+        "rollout_id": "ai-summaries:1",
         "read_at": "2026-01-14 12:00:15.000000",
         "last": '{"{}": [1768392015.0, 7.0]}',
     },
     "decision": {
         "id": 1,
-        "rollout_id": "ai-summaries-1",
+        "rollout_id": "ai-summaries:1",
         "at": "2026-01-14 12:00:15.000000",
         "actor": "wavegate",
         "event": "tick",

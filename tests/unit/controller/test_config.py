@@ -42,6 +42,7 @@ def test_tables_are_written_as_json_in_the_environment():
         ({"WAVEGATE_API_TOKENS": "anna=secret"}, "WAVEGATE_API_TOKENS"),
         ({"WAVEGATE_API_TOKENS": '{"anna": "short"}'}, "api_tokens"),
         ({"WAVEGATE_HOST": "0.0.0.0"}, "api_tokens"),
+        ({"WAVEGATE_PROMETHEUS_USERNAME": "anna"}, "prometheus_password"),
         ({"WAVEGATE_LOG_LEVEL": "loud"}, "WAVEGATE_LOG_LEVEL"),
     ],
 )

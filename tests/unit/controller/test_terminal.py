@@ -18,7 +18,7 @@ from wavegate_controller.domain.verdict import Verdict, VerdictKind
 
 PLAN = Plan(gates=(ErrorRateGate(), ThresholdGate(name="latency", query="p95", operator=Operator.LESS, limit=2)))
 DRAFT = Rollout(
-    id="ai-summaries-1",
+    id="ai-summaries:1",
     flag_key="ai-summaries",
     environment="production",
     stable="off",
@@ -169,7 +169,7 @@ def test_everything_fits_its_width_and_the_identity_is_never_cut(width):
     pages = [text(renderable, width=width) for renderable in renderables]
 
     assert all(len(line) <= width for page in pages for line in page.splitlines())
-    assert all("ai-summaries-1" in page for page in pages)
+    assert all("ai-summaries:1" in page for page in pages)
     assert all(track in pages[0] for track in ("10 ━ [25] ─ 50 ─ 100", "[0] ─ 10✗ ─ 25 ─ 50 ─ 100"))
 
 

@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
+from typing import Final
 
 import click
 from rich.console import Console
@@ -16,12 +17,16 @@ from wavegate_controller.demo.actions import Fault
 from wavegate_controller.demo.actions import Refused as NotNow
 from wavegate_controller.demo.features import FEATURES, HARMFUL
 from wavegate_controller.demo.processes import StartFailed
+from wavegate_controller.demo.prometheus import PrometheusError
 from wavegate_controller.demo.report import report
 from wavegate_controller.demo.stack import Stack
+from wavegate_controller.remote import RemoteProblem, RemoteUnreachable
 
 #: Time in each wave: quick for a program, slow enough to be watched by a person.
-_HEADLESS_BAKE = "5s"
-_WATCHED_BAKE = "15s"
+_HEADLESS_BAKE: Final = "5s"
+_WATCHED_BAKE: Final = "15s"
+#: What may go wrong with the demo's own parts; each says what it is.
+_PROBLEMS: Final = (StartFailed, PrometheusError, RemoteProblem, RemoteUnreachable)
 
 
 @click.group(invoke_without_command=True)
@@ -47,7 +52,7 @@ def demo(context: click.Context, *, headless: bool, as_json: bool) -> None:
             _tell(as_json=as_json)
         else:
             _show()
-    except StartFailed as problem:
+    except _PROBLEMS as problem:
         raise Refused(str(problem)) from None
 
 
@@ -74,9 +79,15 @@ def inject(fault: str, *, feature: str, off: bool) -> None:
 def _tell(*, as_json: bool) -> None:
     # With JSON, stdout is for the one document.
     console = Console(stderr=as_json, highlight=False, soft_wrap=True)
-    with Stack(say := _lines(console), bake=_HEADLESS_BAKE) as stack:
-        say(f"watch it at {stack.url}")
-        summary = scenario.play(stack, say)
+    say = _lines(console)
+    try:
+        with Stack(say, bake=_HEADLESS_BAKE) as stack:
+            say(f"watch it at {stack.url}")
+            summary = scenario.play(stack, say)
+    except _PROBLEMS as problem:
+        if as_json:
+            click.echo(json.dumps({"ok": False, "failures": [str(problem)]}))
+        raise
     if as_json:
         click.echo(json.dumps(summary, indent=2, ensure_ascii=False))
     else:

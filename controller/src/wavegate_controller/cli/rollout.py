@@ -33,7 +33,7 @@ _MOVES_SHOWN: Final = 5
 def rollout() -> None:
     """Create rollouts, watch them, and act on them.
 
-    REFERENCE is a rollout's id, such as ai-summaries-2, or a flag's key for the newest rollout of that flag.
+    REFERENCE is a rollout's id, such as ai-summaries:2, or a flag's key for the newest rollout of that flag.
     """
 
 

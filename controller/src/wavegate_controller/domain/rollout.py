@@ -52,7 +52,8 @@ class Rollout:
     """One rollout at one moment.
 
     Attributes:
-        id: the flag key and a running number, such as `ai-summaries-2`.
+        id: the flag key and a running number, such as `ai-summaries:2`; no flag key has a colon, so the two are never
+            mistaken for each other.
         wave: index into the plan's waves; None before the start.
         started_at: when the first wave began; None before the start.
         wave_since: since when the current wave is baking; begins anew when the rollout resumes.

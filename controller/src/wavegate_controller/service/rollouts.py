@@ -38,7 +38,7 @@ def create_rollout(services: Services, document: RolloutDocument, *, actor: str)
     stable = _stable_variant(document, flag, serving)
     check_variants(flag, stable=stable, candidate=document.candidate)
     rollout = Rollout(
-        id=f"{flag.key}-new",
+        id=f"{flag.key}:new",
         flag_key=flag.key,
         environment=flag.environment,
         stable=stable,
@@ -160,7 +160,7 @@ def _add(services: Services, rollout: Rollout) -> Rollout:
                 raise Conflict(
                     f"flag {rollout.flag_key!r} has a rollout that has not ended, {each.id!r} ({each.state})"
                 )
-        numbered = replace(rollout, id=f"{rollout.flag_key}-{len(earlier) + 1}")
+        numbered = replace(rollout, id=f"{rollout.flag_key}:{len(earlier) + 1}")
         work.rollouts.add(numbered)
     return numbered
 
