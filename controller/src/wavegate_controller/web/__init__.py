@@ -1,0 +1,5 @@
+"""The read-only pages: every flag and its rollout, why it holds, and what its gates measured."""
+
+from wavegate_controller.web.views import make_web
+
+__all__ = ["make_web"]

@@ -1,0 +1,137 @@
+"""One gate as a card: its rule, its verdict, its number beside its limit, its chart."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, assert_never
+
+from wavegate_controller.domain.measurement import ArmCounts, Counts, Measurement
+from wavegate_controller.domain.plan import ErrorRateGate, Gate, ThresholdGate
+from wavegate_controller.domain.record import DecisionRecord
+from wavegate_controller.domain.rollout import Rollout
+from wavegate_controller.service.queries import FlagStory
+from wavegate_controller.web import charts
+from wavegate_controller.web.sentences import gate_rule, number, odds
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Figure:
+    """A number, what it is, and what it is held against."""
+
+    label: str
+    value: str
+    limit: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class GateCard:
+    """A gate as the page shows it.
+
+    Attributes:
+        verdict: the document of its newest verdict; None before the first look.
+        judged_at: when that was.
+    """
+
+    name: str
+    rule: str
+    verdict: Mapping[str, Any] | None
+    judged_at: datetime | None
+    figures: tuple[Figure, ...]
+    chart: charts.Chart
+
+
+def gate_cards(story: FlagStory, rollout: Rollout) -> list[GateCard]:
+    """A card for each gate of the rollout's plan."""
+    judged = next((each for each in story.decisions if each.verdicts), None)
+    window = charts.window_of(since=story.since, until=story.until, started_at=rollout.started_at)
+    marks = charts.marks(story.decisions, window)
+    return [_card(gate, story, rollout, judged, window, marks) for gate in rollout.plan.gates]
+
+
+def request_share(measurements: Sequence[Measurement]) -> tuple[float, int] | None:
+    """Percent of the lately counted requests that the candidate served, and of how many; None without any."""
+    total = ArmCounts()
+    candidate = 0
+    gate = next((each.gate for each in measurements if isinstance(each.answer, Counts)), None)
+    for each in measurements:
+        if each.gate == gate and isinstance(each.answer, Counts):
+            total += each.answer.candidate + each.answer.stable
+            candidate += each.answer.candidate.requests
+    return (100 * candidate / total.requests, total.requests) if total.requests else None
+
+
+def _card(
+    gate: Gate,
+    story: FlagStory,
+    rollout: Rollout,
+    judged: DecisionRecord | None,
+    window: charts.Window,
+    marks: Sequence[charts.Mark],
+) -> GateCard:
+    verdict = next((each for each in judged.verdicts if each["gate"] == gate.name), None) if judged else None
+    mine = [each for each in story.measurements if each.gate == gate.name]
+    return GateCard(
+        name=gate.name,
+        rule=gate_rule(gate, rollout.plan, candidate=rollout.candidate, stable=rollout.stable),
+        verdict=verdict,
+        judged_at=judged.at if judged else None,
+        figures=() if verdict is None else _figures(gate, verdict, rollout),
+        chart=_chart(gate, mine, rollout, window, marks),
+    )
+
+
+def _chart(
+    gate: Gate, mine: Sequence[Measurement], rollout: Rollout, window: charts.Window, marks: Sequence[charts.Mark]
+) -> charts.Chart:
+    interval = rollout.plan.interval
+    match gate:
+        case ErrorRateGate():
+            return charts.error_rate_chart(
+                gate,
+                mine,
+                window=window,
+                interval=interval,
+                marks=marks,
+                candidate=rollout.candidate,
+                stable=rollout.stable,
+            )
+        case ThresholdGate():
+            return charts.threshold_chart(gate, mine, window=window, interval=interval, marks=marks)
+        case _:
+            assert_never(gate)
+
+
+def _figures(gate: Gate, verdict: Mapping[str, Any], rollout: Rollout) -> tuple[Figure, ...]:
+    value, figures = verdict["value"], verdict["figures"]
+    match gate:
+        case ErrorRateGate():
+            return (
+                _arm(rollout.candidate, "candidate", figures),
+                _arm(rollout.stable, "stable", figures),
+                Figure(
+                    label="evidence of harm",
+                    value="none yet" if value is None else odds(value),
+                    limit=f"breach at {1 / gate.alpha:g} : 1",
+                ),
+            )
+        case ThresholdGate():
+            over = f"{figures.get('over_limit', 0):g} of {figures.get('measured', 0):g}"
+            return (
+                Figure(
+                    label="now",
+                    value="no value" if value is None else number(value),
+                    limit=f"must stay {gate.operator} {gate.limit:g}",
+                ),
+                Figure(label="looks over the limit", value=over, limit=f"breach at {gate.failures} of {gate.of}"),
+            )
+        case _:
+            assert_never(gate)
+
+
+def _arm(variant: str, arm: str, figures: Mapping[str, float]) -> Figure:
+    requests, bad = figures.get(f"{arm}_requests", 0), figures.get(f"{arm}_bad", 0)
+    return Figure(
+        label=f"{arm}: {variant}",
+        value=f"{100 * bad / requests:.2f} %" if requests else "no requests",
+        limit=f"{number(bad)} of {number(requests)} bad in this wave" if requests else "in this wave",
+    )

@@ -1,0 +1,247 @@
+"""The words of the pages: rules, states, verdicts, numbers and times as a person says them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final, assert_never
+
+from wavegate_controller.documents.duration import format_duration
+from wavegate_controller.domain.decision import DecisionReason
+from wavegate_controller.domain.plan import ErrorRateGate, Gate, OnBreach, Operator, Plan, ThresholdGate, percent
+from wavegate_controller.domain.record import RECONCILER, DecisionRecord
+from wavegate_controller.domain.rollout import WATCHED, Rollout, State
+from wavegate_controller.domain.transitions import Event
+from wavegate_controller.service.queries import FlagView, RolloutView
+
+_ACT: Final = {
+    OnBreach.ROLL_BACK: "Rolls back",
+    OnBreach.STEP_BACK: "Steps one wave back",
+    OnBreach.PAUSE: "Pauses",
+}
+#: How a threshold gate's limit is passed, and how it is broken.
+_INSIDE: Final = {
+    Operator.LESS: "below {}",
+    Operator.LESS_OR_EQUAL: "at most {}",
+    Operator.GREATER: "above {}",
+    Operator.GREATER_OR_EQUAL: "at least {}",
+}
+_OUTSIDE: Final = {
+    Operator.LESS: "{} or above",
+    Operator.LESS_OR_EQUAL: "above {}",
+    Operator.GREATER: "{} or below",
+    Operator.GREATER_OR_EQUAL: "below {}",
+}
+#: Which colour a word gets. The word always stands beside the colour.
+_TONES: Final = {
+    "running": "live",
+    "completed": "good",
+    "pass": "good",
+    "awaiting_approval": "warn",
+    "paused": "warn",
+    "cannot_measure": "warn",
+    "rolled_back": "bad",
+    "breach": "bad",
+    "stopped": "bad",
+}
+_WORDS: Final = {"stopped": "emergency stop", "cancel": "cancelled", "promote": "promoted", "none": "no rollout"}
+_DID: Final = {
+    Event.START: "started",
+    Event.TICK: "held",
+    Event.PROMOTE: "promoted",
+    Event.AWAIT_APPROVAL: "waits for approval",
+    Event.APPROVE: "approved",
+    Event.REJECT: "rejected",
+    Event.COMPLETE: "completed",
+    Event.PAUSE: "paused",
+    Event.RESUME: "resumed",
+    Event.STEP_BACK: "stepped back",
+    Event.ROLL_BACK: "rolled back",
+    Event.RESTART: "restarted",
+    Event.CANCEL: "cancelled",
+}
+_MINUTE: Final = 60
+_HOUR: Final = 60 * _MINUTE
+_DAY: Final = 24 * _HOUR
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Command:
+    """What to type for a likely next act; the page itself acts on nothing."""
+
+    does: str
+    text: str
+
+
+def gate_rule(gate: Gate, plan: Plan, *, candidate: str, stable: str) -> str:
+    """The rule that would stop the rollout, and the one that lets it go on."""
+    act = _ACT[plan.on_breach]
+    match gate:
+        case ErrorRateGate():
+            bad = "fails" if gate.kinds == ("error",) else f"goes wrong ({', '.join(gate.kinds)})"
+            return (
+                f"{act} when “{candidate}” {bad} more often than “{stable}”: evidence {1 / gate.alpha:g} : 1, "
+                f"or above {gate.ceiling * 100:g} % at any time. "
+                f"Passes a wave from {gate.min_requests} requests of each on."
+            )
+        case ThresholdGate():
+            limit = f"{gate.limit:g}"
+            warm_up = f", after the first {format_duration(gate.warm_up)} of a wave" if gate.warm_up else ""
+            return (
+                f"Passes while {gate.name} is {_INSIDE[gate.operator].format(limit)}. {act} when {gate.failures} of "
+                f"the last {gate.of} looks are {_OUTSIDE[gate.operator].format(limit)}{warm_up}."
+            )
+        case _:
+            assert_never(gate)
+
+
+def standing(view: FlagView) -> str:
+    """The one word for where a flag stands: its rollout's state, or what is more urgent than that."""
+    if not view.flag.enabled:
+        return "stopped"
+    if view.rollout is None:
+        return "none"
+    latest, state = view.rollout.latest, view.rollout.rollout.state
+    if state in WATCHED and latest is not None and latest.reason is DecisionReason.CANNOT_MEASURE:
+        return "cannot_measure"
+    return state.value
+
+
+def why(view: FlagView) -> str:
+    """One line: why the flag's rollout holds, or what happened to it."""
+    if not view.flag.enabled:
+        return f"Everybody gets {view.flag.default_variant}, whatever the rollout says, until the flag is enabled."
+    if view.rollout is None:
+        return f"Everybody gets {view.flag.default_variant}."
+    latest, rollout = view.rollout.latest, view.rollout.rollout
+    if latest is None:
+        return f"Created by {rollout.created_by}; waits for start."
+    if latest.event is Event.TICK:
+        return f"Holds, {words(latest.reason)}: {latest.sentence}"
+    return capital(f"{did(latest)}: {latest.sentence}" if latest.actor == RECONCILER else latest.sentence)
+
+
+def since(view: FlagView) -> datetime:
+    """Since when the flag stands where it stands."""
+    if not view.flag.enabled or view.rollout is None:
+        return view.flag.updated_at
+    moved = view.rollout.moved
+    return view.rollout.rollout.created_at if moved is None else moved.at
+
+
+def served(view: FlagView) -> float | None:
+    """Percent of the users that get the candidate now; None where nothing is rolled out."""
+    if view.rollout is None:
+        return None
+    if not view.flag.enabled:
+        return 100.0 if view.flag.default_variant == view.rollout.rollout.candidate else 0.0
+    return percent(view.rollout.rollout.weight)
+
+
+def commands(view: FlagView) -> Sequence[Command]:
+    """The likely next acts as command lines."""
+    key = view.flag.key
+    if not view.flag.enabled:
+        return [Command(does="End the emergency stop", text=f"wavegate flag enable {key}")]
+    stop = Command(
+        does=f"Emergency stop: {view.flag.default_variant} for everybody", text=f"wavegate flag disable {key}"
+    )
+    if view.rollout is None:
+        return [Command(does="Create a rollout", text=f"wavegate rollout create --flag {key}"), stop]
+    return [*_rollout_commands(view.rollout, key), stop]
+
+
+def _rollout_commands(view: RolloutView, key: str) -> list[Command]:
+    def command(event: Event, does: str, *, signed: bool = False) -> Command:
+        reason = ' -m "why"' if signed else ""
+        return Command(does=does, text=f"wavegate rollout {event.value.replace('_', '-')} {key}{reason}")
+
+    roll_back = command(Event.ROLL_BACK, f"Everybody back to {view.rollout.stable}")
+    match view.rollout.state:
+        case State.DRAFT:
+            return [command(Event.START, "Open the first wave"), command(Event.CANCEL, "Give it up")]
+        case State.RUNNING:
+            return [
+                roll_back,
+                command(Event.PAUSE, "Stay at this percentage"),
+                command(Event.PROMOTE, "Open the next wave now", signed=True),
+            ]
+        case State.AWAITING_APPROVAL:
+            return [
+                command(Event.APPROVE, "Open the next wave", signed=True),
+                command(Event.REJECT, "Stay, paused", signed=True),
+                roll_back,
+            ]
+        case State.PAUSED:
+            return [roll_back, command(Event.RESUME, "Go on; the bake time begins anew")]
+        case State.ROLLED_BACK:
+            return [
+                command(Event.RESTART, "Begin again at the first wave", signed=True),
+                command(Event.CANCEL, "Give it up for good"),
+            ]
+        case State.COMPLETED:
+            return [roll_back]
+        case State.CANCELLED:
+            return [Command(does="Create another rollout", text=f"wavegate rollout create --flag {key}")]
+        case _:
+            assert_never(view.rollout.state)
+
+
+def words(code: str) -> str:
+    """A reason, state or verdict as plain words."""
+    return _WORDS.get(code, code.replace("_", " "))
+
+
+def tone(code: str) -> str:
+    """The colour class of a state or verdict."""
+    return _TONES.get(code, "calm")
+
+
+def did(record: DecisionRecord) -> str:
+    """What happened, as a verb."""
+    return _DID[record.event]
+
+
+def by(record: DecisionRecord) -> str:
+    """Who or what signed it."""
+    return "Wavegate, automatically" if record.actor == RECONCILER else record.actor
+
+
+def capital(sentence: str) -> str:
+    """The sentence with its first letter as a capital."""
+    return sentence[:1].upper() + sentence[1:]
+
+
+def target(rollout: Rollout) -> float:
+    """Percent of the users that the last wave reaches."""
+    return percent(rollout.plan.waves[-1].weight)
+
+
+def number(value: float) -> str:
+    """A measured number: four digits that matter, thousands set apart."""
+    return f"{value:,.0f}".replace(",", "\N{NARROW NO-BREAK SPACE}") if abs(value) >= 1000 else f"{value:.4g}"  # noqa: PLR2004
+
+
+def odds(value: float) -> str:
+    """Evidence as odds."""
+    if value > 1e6:  # noqa: PLR2004 - beyond it digits tell nobody anything
+        return "over 1 000 000 : 1"
+    return f"{number(float(f'{value:.3g}'))} : 1"
+
+
+def clock_time(at: datetime, now: datetime) -> str:
+    """The time of day, UTC; with the date unless it is today's."""
+    return f"{at:%H:%M:%S}" if at.date() == now.date() else f"{at:%d %b %Y %H:%M:%S}"
+
+
+def span(duration: timedelta) -> str:
+    """How long, in the one or two largest units."""
+    seconds = max(0, int(duration.total_seconds()))
+    if seconds < _MINUTE:
+        return f"{seconds} s"
+    if seconds < _HOUR:
+        return (
+            f"{seconds // _MINUTE} min {seconds % _MINUTE} s" if seconds < 10 * _MINUTE else f"{seconds // _MINUTE} min"
+        )
+    if seconds < _DAY:
+        return f"{seconds // _HOUR} h {seconds % _HOUR // _MINUTE} min"
+    return f"{seconds // _DAY} d {seconds % _DAY // _HOUR} h"

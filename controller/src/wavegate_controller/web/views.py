@@ -1,0 +1,117 @@
+"""The routes of the pages, and the headers that keep a browser from doing anything but showing them."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from flask import Blueprint, Response, render_template, request
+
+from wavegate_controller.domain.errors import NotFound
+from wavegate_controller.domain.plan import percent
+from wavegate_controller.domain.rollout import WATCHED
+from wavegate_controller.service import queries
+from wavegate_controller.service.queries import FlagView
+from wavegate_controller.service.services import Services
+from wavegate_controller.web import charts, sentences
+from wavegate_controller.web.gates import gate_cards, request_share
+from wavegate_controller.web.history import lines, wave_times
+
+_HEADERS: Final = {
+    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
+    "connect-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+}
+#: Where a person must act, in the order of urgency; then what moves by itself; the rest follows.
+_NEEDS_A_PERSON: Final = ("stopped", "cannot_measure", "rolled_back", "awaiting_approval", "paused")
+_MOVES: Final = ("running",)
+#: Where the command line looks for a controller unless it is told.
+_DEFAULT_URL: Final = "http://127.0.0.1:8080"
+#: How much of a rollout's past the page of a flag reads, and how many lines of it are shown.
+_LOOKS: Final = 200
+_MOVES_BEYOND: Final = 50
+_LINES: Final = 60
+
+
+def make_web(services: Services) -> Blueprint:
+    """The pages, to be mounted at the root."""
+    web = Blueprint("web", __name__, template_folder="templates", static_folder="static", static_url_path="/assets")
+    web.after_request(_harden)
+    for words in (
+        sentences.words,
+        sentences.tone,
+        sentences.did,
+        sentences.by,
+        sentences.capital,
+        sentences.clock_time,
+        sentences.span,
+        sentences.number,
+        percent,
+    ):
+        web.add_app_template_filter(words)
+
+    @web.context_processor
+    def common() -> dict[str, object]:
+        url = request.host_url.rstrip("/")
+        return {
+            "say": sentences,
+            "environment": services.environment,
+            "controller_url": None if url == _DEFAULT_URL else url,
+        }
+
+    @web.get("/")
+    def overview() -> str:
+        views = queries.overview(services)
+        return render_template(
+            "web/overview.html",
+            groups=_groups(views),
+            total=len(views),
+            now=services.clock.now(),
+        )
+
+    @web.get("/flags/<key>")
+    def flag(key: str) -> str:
+        story = queries.flag_story(services, key, looks=_LOOKS, moves=_MOVES_BEYOND, lookback=charts.LOOKBACK)
+        rollout = story.view.rollout.rollout if story.view.rollout else None
+        told = lines(story.decisions, looks=_LOOKS)
+        return render_template(
+            "web/flag.html",
+            story=story,
+            view=story.view,
+            flag=story.view.flag,
+            rollout=rollout,
+            gates=gate_cards(story, rollout) if rollout else (),
+            chart_height=charts.HEIGHT,
+            share=request_share(story.measurements),
+            opened=wave_times(story.decisions),
+            lines=told[:_LINES],
+            older=len(told) > _LINES or len(story.decisions) >= _LOOKS,
+            watched=rollout is not None and rollout.state in WATCHED,
+            now=story.now,
+        )
+
+    @web.errorhandler(NotFound)
+    def not_found(refusal: NotFound) -> tuple[str, int]:
+        page = render_template("web/not_found.html", refusal=refusal, now=services.clock.now())
+        return page, 404
+
+    return web
+
+
+def _harden(response: Response) -> Response:
+    response.headers.update(_HEADERS)
+    if response.mimetype == "text/html":
+        response.headers["Cache-Control"] = "no-store"
+    return response
+
+
+def _groups(views: Sequence[FlagView]) -> list[tuple[str, str, list[FlagView]]]:
+    """Flags by who must do something next; empty groups are left out."""
+    standing = {view.flag.key: sentences.standing(view) for view in views}
+    urgent = sorted(
+        (view for view in views if standing[view.flag.key] in _NEEDS_A_PERSON),
+        key=lambda view: _NEEDS_A_PERSON.index(standing[view.flag.key]),
+    )
+    moving = [view for view in views if standing[view.flag.key] in _MOVES]
+    rest = [view for view in views if standing[view.flag.key] not in (*_NEEDS_A_PERSON, *_MOVES)]
+    groups = [("urgent", "Needs a person", urgent), ("moving", "Running", moving), ("rest", "Everything else", rest)]
+    return [group for group in groups if group[2]]
