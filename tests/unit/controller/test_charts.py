@@ -1,5 +1,6 @@
 """Where a chart puts what was measured: a minute from NOW, 100 wide and HEIGHT high."""
 
+import re
 from datetime import timedelta
 
 import pytest
@@ -39,11 +40,11 @@ def values(*numbers):
     return [Value(value=number) for number in numbers]
 
 
-def counts(candidate=(0, 0), stable=(0, 0)):
+def counts(candidate=(0, 0), stable=(0, 0), scraped=0):
     return Counts(
         candidate=ArmCounts(requests=candidate[0], bad=candidate[1]),
         stable=ArmCounts(requests=stable[0], bad=stable[1]),
-        newest_sample_at=NOW,
+        newest_sample_at=NOW + timedelta(seconds=scraped),
     )
 
 
@@ -51,8 +52,9 @@ def threshold(measurements, **gate):
     return threshold_chart(a_threshold(**gate), measurements, window=MINUTE, interval=EVERY)
 
 
-def error_rate(measurements, **gate):
-    return error_rate_chart(an_error_rate(**gate), measurements, window=MINUTE, interval=EVERY)
+def error_rate(measurements, *, interval=timedelta(seconds=5), **gate):
+    """In steps of ten seconds, unless said otherwise."""
+    return error_rate_chart(an_error_rate(**gate), measurements, window=MINUTE, interval=interval)
 
 
 def line(chart, role):
@@ -135,11 +137,25 @@ def test_error_rates_of_both_arms_are_summed_over_bins_of_round_times():
     assert chart.summary == "candidate 10.0% of 100; stable 0.0% of 300"
 
 
+def test_a_step_has_two_looks_two_scrapes_and_a_few_requests_at_least():
+    second = timedelta(seconds=1)
+    busy = looks(*[counts((10, 0), scraped=at) for at in range(60)], every=second)
+    quiet = looks(*[counts((1, 0), scraped=at) for at in range(60)], every=second)
+    scraped_seldom = looks(*[counts((10, 0), scraped=at // 7 * 7) for at in range(60)], every=second)
+
+    steps = {
+        name: re.search(r"steps of (\d+) s", error_rate(measured, interval=second).unit)[1]
+        for name, measured in (("busy", busy), ("quiet", quiet), ("scraped seldom", scraped_seldom))
+    }
+
+    assert steps == {"busy": "2", "quiet": "10", "scraped seldom": "15"}
+
+
 def test_a_bin_that_has_only_begun_is_counted_with_the_one_before_it():
     window = Window(start=NOW, end=NOW + timedelta(seconds=61))
     measured = looks(*[counts((10, 0), (10, 0))] * 30, counts((1, 1), (1, 0)))
 
-    chart = error_rate_chart(an_error_rate(), measured, window=window, interval=EVERY)
+    chart = error_rate_chart(an_error_rate(), measured, window=window, interval=timedelta(seconds=5))
 
     assert len(line(chart, "candidate").points) == 6
     assert line(chart, "candidate").points[-1].title == "candidate: 2.0% of 51 around 12:00:55"

@@ -7,6 +7,8 @@ import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+from statistics import median
 from typing import Final
 
 from wavegate_controller.domain.measurement import ArmCounts, Broken, Counts, Measurement, NoData, Value
@@ -18,11 +20,13 @@ from wavegate_controller.domain.transitions import Event
 LOOKBACK: Final = timedelta(minutes=5)
 #: Height of the plot in pixels.
 HEIGHT: Final = 132
-#: Bins of an error rate are so long at least, since a rate of three requests says nothing.
-_BINS: Final = (10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 43200, 86400)
+_BINS: Final = (2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 43200, 86400)
 _TICKS: Final = (10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 43200, 86400, 172800, 604800)
 _MOST_TICKS: Final = 5
 _MOST_BINS: Final = 40
+_FEWEST_BINS: Final = 8
+#: So many requests of the candidate a bin should have, since a rate of three says nothing.
+_ENOUGH_REQUESTS: Final = 10
 #: An error rate's axis never shows less than this, so that noise around nothing looks like nothing.
 _SMALLEST_RATE_AXIS: Final = 0.05
 #: Labels nearer to each other than this would overlap.
@@ -160,7 +164,7 @@ def error_rate_chart(
     stable: str = "stable",
 ) -> Chart:
     """Share of bad outcomes of the candidate beside stable, in bins of time."""
-    step = _bin_step(window, interval)
+    step = _bin_step(measurements, window, interval)
     bins = _bins(measurements, window, step)
     bands = _bands(measurements, window, interval=interval, quiet=step)
     rates = [each.bad / each.requests for one in bins for each in (one.candidate, one.stable) if each.requests]
@@ -266,9 +270,18 @@ def _mark(record: DecisionRecord, window: Window) -> Mark:
     return Mark(x=window.x(record.at), label=label, lane=0, tone=tone)
 
 
-def _bin_step(window: Window, interval: timedelta) -> timedelta:
-    wanted = max((window.end - window.start) / _MOST_BINS, interval * 2).total_seconds()
-    return timedelta(seconds=next((each for each in _BINS if each >= wanted), _BINS[-1]))
+def _bin_step(measurements: Sequence[Measurement], window: Window, interval: timedelta) -> timedelta:
+    """At least two looks and two scrapes long, and long enough for a few requests of the candidate."""
+    counted = [(each.at, each.answer) for each in measurements if isinstance(each.answer, Counts)]
+    scraped = sorted({answer.newest_sample_at for _, answer in counted if answer.newest_sample_at is not None})
+    scrapes = [after - before for before, after in pairwise(scraped)]
+    length = window.end - window.start
+    wanted = max(length / _MOST_BINS, 2 * interval, 2 * median(scrapes) if scrapes else interval)
+    requests = sum(answer.candidate.requests for _, answer in counted)
+    if requests:
+        enough = (counted[-1][0] - counted[0][0] + interval) * _ENOUGH_REQUESTS / requests
+        wanted = max(wanted, min(enough, length / _FEWEST_BINS))
+    return timedelta(seconds=next((each for each in _BINS if each >= wanted.total_seconds()), _BINS[-1]))
 
 
 def _bins(measurements: Sequence[Measurement], window: Window, step: timedelta) -> list[_Bin]:
