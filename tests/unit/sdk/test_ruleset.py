@@ -149,7 +149,7 @@ def test_a_refusal_survives_pickling_as_process_pools_do_it():
 
 def test_unknown_fields_are_ignored():
     known = document()
-    newer = document(rules=[{"if": "anything"}], rollout=rollout(ramp="fast")) | {"signed_by": "somebody"}
+    newer = document(horoscope=[{"if": "anything"}], rollout=rollout(ramp="fast")) | {"signed_by": "somebody"}
 
     assert ruleset_from_json(newer) == ruleset_from_json(known)
 

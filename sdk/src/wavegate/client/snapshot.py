@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, TypeAlias
 
-from wavegate.evaluation import CompiledFlag, EvaluationDetails, Reason, Ruleset, compile_flag
+from wavegate.evaluation import CompiledFlag, EvaluationDetails, Reason, Ruleset, compile_flags
 
 if TYPE_CHECKING:
     from wavegate.client.metrics import Arm, Cell, Counters
@@ -37,4 +37,4 @@ def take_snapshot(ruleset: Ruleset, counters: "Counters") -> Snapshot:
     for flag in ruleset.flags.values():
         for variant in flag.variants:
             counters.arm(flag.key, variant)
-    return {key: compile_flag(flag, lambda details: Answer(details, counters)) for key, flag in ruleset.flags.items()}
+    return compile_flags(ruleset, lambda details: Answer(details, counters))

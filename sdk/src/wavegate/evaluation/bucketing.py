@@ -39,39 +39,34 @@ def _text_head(length: int) -> bytes:
     return b"\x7b" + length.to_bytes(8, "big")
 
 
-# Keys are short nearly always; for them the head is a lookup.
-_SHORT_HEADS: Final = tuple(_text_head(length) for length in range(256))
+#: The hash of bytes, unsigned; for closures that have no call to spare.
+digest: Final[Callable[[bytes], int]] = mmh3.mmh3_32_uintdigest
 
 
-def key_hash(generation: Generation, salt: str, *, joined: bool) -> KeyHash:
-    """The hash function of one flag: what depends on the salt alone is done here, once.
+def prefix_of(generation: Generation, salt: str, *, joined: bool) -> Callable[[int], bytes]:
+    """What stands before a key of so many bytes when it is hashed; what depends on the salt alone is done here, once.
 
     `joined` hashes salt and key as a single text, which flagd's rules can express with `cat`; it is
     the form for a custom salt or bucket-by attribute. Without it, v3 hashes the array of both.
-
-    The function raises for anything but a string that has a UTF-8 form.
     """
-    digest = mmh3.mmh3_32_uintdigest
-    heads = _SHORT_HEADS
     encoded = salt.encode()
-
-    def hash_concatenated(key: str) -> int:
-        return digest(encoded + key.encode())
-
-    def hash_text(key: str) -> int:
-        text = encoded + key.encode()
-        return digest(_text_head(len(text)) + text)
-
-    prefix = _ARRAY_OF_TWO + _text_head(len(encoded)) + encoded
-
-    def hash_array(key: str) -> int:
-        text = key.encode()
-        length = len(text)
-        return digest(prefix + (heads[length] if length < 256 else _text_head(length)) + text)  # noqa: PLR2004
-
     if generation is Generation.V2:
-        return hash_concatenated
-    return hash_text if joined else hash_array
+        return lambda _length: encoded
+    if joined:
+        return lambda length: _text_head(len(encoded) + length) + encoded
+    prefix = _ARRAY_OF_TWO + _text_head(len(encoded)) + encoded
+    return lambda length: prefix + _text_head(length)
+
+
+def key_hash(generation: Generation, salt: str, *, joined: bool) -> KeyHash:
+    """The hash function of one flag. It raises for anything but a string that has a UTF-8 form."""
+    prefix = prefix_of(generation, salt, joined=joined)
+
+    def hashed(key: str) -> int:
+        text = key.encode()
+        return digest(prefix(len(text)) + text)
+
+    return hashed
 
 
 def bucket_of(hashed: int) -> int:

@@ -12,9 +12,9 @@ class Reason(StrEnum):
     STATIC = "STATIC"
     #: Nothing more special applied, so the default variant was answered.
     DEFAULT = "DEFAULT"
-    #: A targeting rule matched.
+    #: A list, a rule or the pilot named this person, and one variant for them.
     TARGETING_MATCH = "TARGETING_MATCH"
-    #: A rollout put the targeting key in one of its two arms.
+    #: A rollout or a rule split its people, and the hash of the key decided.
     SPLIT = "SPLIT"
     #: The answer was remembered from an earlier evaluation.
     CACHED = "CACHED"
@@ -54,6 +54,9 @@ class EvaluationDetails:
     """One answer with its grounds.
 
     `variant` is None exactly when `value` is the caller's default, that is when `reason` is ERROR.
+    `decided_by` is the path of what decided, within the flag: `rules[2]`, `pilot`, `rollout.holdout`;
+    None when the flag decided nothing. Only those whom `rollout` or `rollout.holdout` decided were
+    drawn at random from one crowd, so that their variants can be compared.
     `cohort` is None when there was nothing to bucket by.
     """
 
@@ -63,4 +66,17 @@ class EvaluationDetails:
     reason: Reason
     error_code: ErrorCode | None = None
     error_message: str | None = None
+    decided_by: str | None = None
     cohort: int | None = None
+
+
+def failure(flag_key: str, code: ErrorCode, message: str, default: Any = None) -> EvaluationDetails:
+    """An answer that is the caller's default, and why."""
+    return EvaluationDetails(
+        flag_key=flag_key,
+        value=default,
+        variant=None,
+        reason=Reason.ERROR,
+        error_code=code,
+        error_message=message,
+    )

@@ -1,93 +1,19 @@
 """The ruleset: what an environment's flags are, valid or not constructed."""
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final
 
-from wavegate.evaluation.bucketing import FULL_WEIGHT, Generation
+from wavegate.evaluation.checks import check_one_of, check_text
+from wavegate.evaluation.conditions import Condition
 from wavegate.evaluation.errors import InvalidRuleset
+from wavegate.evaluation.flag import Flag
+from wavegate.evaluation.segments import Segments
 
 SCHEMA: Final = 1
-_DEEPEST_VALUE: Final = 32
 
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Rollout:
-    """Two arms and the candidate's share, in thousandths of a percent.
-
-    Growing the weight moves nobody out, shrinking it moves out whoever came last.
-    """
-
-    stable: str
-    candidate: str
-    weight: int
-
-    def __post_init__(self) -> None:
-        _check_text("rollout.stable", self.stable)
-        _check_text("rollout.candidate", self.candidate)
-        if self.stable == self.candidate:
-            raise InvalidRuleset(
-                "rollout.candidate",
-                f"is {self.candidate!r}, the stable variant itself",
-                "name the variant to move to",
-            )
-        # A bool is an int to Python; as a weight it is a mistake.
-        if type(self.weight) is not int or not 0 <= self.weight <= FULL_WEIGHT:
-            raise InvalidRuleset(
-                "rollout.weight",
-                f"is {self.weight!r}",
-                f"give an integer from 0 to {FULL_WEIGHT} (1000 is one percent)",
-            )
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Flag:
-    """A key, its variants, and who gets which.
-
-    `salt` is None for the flag key; `bucket_by` is None for the targeting key, else the name of the
-    attribute whose value decides the arm (a company instead of a person).
-    """
-
-    key: str
-    variants: Mapping[str, Any]
-    default_variant: str
-    enabled: bool = True
-    salt: str | None = None
-    bucket_by: str | None = None
-    generation: Generation = Generation.V3
-    rollout: Rollout | None = None
-
-    def __post_init__(self) -> None:
-        _check_text("flags", self.key, "has the key")
-        try:
-            self._check()
-        except InvalidRuleset as refused:
-            raise refused.under(f"flags.{self.key}") from None
-
-    def _check(self) -> None:
-        if type(self.enabled) is not bool:
-            raise InvalidRuleset("state", f"is {self.enabled!r}", "say enabled or disabled")
-        if not self.variants:
-            raise InvalidRuleset("variants", "has no variant", "give at least one name with its value")
-        for name, value in self.variants.items():
-            _check_text("variants", name, "has the name")
-            _check_json(f"variants.{name}", value)
-        self._check_variant("default_variant", self.default_variant)
-        if self.salt is not None:
-            _check_text("salt", self.salt)
-        if self.bucket_by is not None:
-            _check_text("bucket_by", self.bucket_by)
-        if self.generation not in tuple(Generation):
-            raise InvalidRuleset("generation", f"is {self.generation!r}", "use v2 or v3")
-        if self.rollout is not None:
-            self._check_variant("rollout.stable", self.rollout.stable)
-            self._check_variant("rollout.candidate", self.rollout.candidate)
-
-    def _check_variant(self, path: str, name: object) -> None:
-        if not isinstance(name, str) or name not in self.variants:
-            known = ", ".join(self.variants)
-            raise InvalidRuleset(path, f"is {name!r}, which is no variant of this flag", f"use one of: {known}")
+#: Evaluations of other flags that one evaluation may ask for, each counted as often as it is asked.
+MOST_PREREQUISITES: Final = 64
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -97,16 +23,25 @@ class Ruleset:
     environment: str
     revision: int
     flags: Mapping[str, Flag] = field(default_factory=dict)
+    segments: Mapping[str, Condition] = field(default_factory=dict)
     schema: int = SCHEMA
 
     def __post_init__(self) -> None:
         check_schema(self.schema)
-        _check_text("environment", self.environment)
+        check_text("environment", self.environment)
         if type(self.revision) is not int or self.revision < 0:
             raise InvalidRuleset("revision", f"is {self.revision!r}", "give an integer, 0 or more")
+        segments = Segments(self.segments)
+        asked: dict[str, int] = {}
         for key, flag in self.flags.items():
             if key != flag.key:
                 raise InvalidRuleset(f"flags.{key}", f"holds the flag {flag.key!r}", "file each flag under its own key")
+            for index, rule in enumerate(flag.rules):
+                segments.check(f"flags.{key}.rules[{index}].if", rule.condition)
+            if flag.pilot is not None and flag.pilot.condition is not None:
+                segments.check(f"flags.{key}.pilot.if", flag.pilot.condition)
+            if flag.prerequisites:
+                _check_prerequisites(flag, self.flags, asked, ())
 
 
 def check_schema(schema: object) -> None:
@@ -119,54 +54,31 @@ def check_schema(schema: object) -> None:
         )
 
 
-def _check_text(path: str, text: object, verb: str = "is") -> None:
-    if not isinstance(text, str) or not text:
-        raise InvalidRuleset(path, f"{verb} {text!r}", "give a string of one character or more")
-    _check_unicode(path, text)
-
-
-def _check_unicode(path: str, text: str) -> None:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        raise InvalidRuleset(path, f"holds {text!r}", "give text that has a UTF-8 form") from None
-
-
-def _check_json(path: str, value: object, depth: int = 0) -> None:
-    """Refuses what would not survive the way to another language."""
-    if depth > _DEEPEST_VALUE:
-        raise InvalidRuleset(path, "is nested too deeply", f"use {_DEEPEST_VALUE} levels at most")
-    match value:
-        case list():
-            for index, item in enumerate(value):
-                _check_json(f"{path}[{index}]", item, depth + 1)
-        case dict():
-            for name, item in value.items():
-                _check_name(path, name)
-                _check_json(f"{path}.{name}", item, depth + 1)
-        case _:
-            _check_scalar(path, value)
-
-
-def _check_name(path: str, name: object) -> None:
-    if not isinstance(name, str):
-        raise InvalidRuleset(path, f"has the name {name!r}", "name the members of an object by strings")
-    _check_unicode(path, name)
-
-
-def _check_scalar(path: str, value: object) -> None:
-    match value:
-        case None | bool() | int():
-            pass
-        case str():
-            _check_unicode(path, value)
-        case float() if math.isfinite(value):
-            pass
-        case float():
-            raise InvalidRuleset(path, f"is {value!r}", "give a finite number")
-        case _:
+def _check_prerequisites(flag: Flag, flags: Mapping[str, Flag], asked: dict[str, int], within: tuple[str, ...]) -> int:
+    """How many other flags are asked for one answer; each flag is looked into once, for they may double."""
+    if flag.key in asked:
+        return asked[flag.key]
+    inside = (*within, flag.key)
+    count = 0
+    for index, prerequisite in enumerate(flag.prerequisites):
+        path = f"flags.{flag.key}.prerequisites[{index}]"
+        if prerequisite.flag in inside:
+            circle = " → ".join((*inside[inside.index(prerequisite.flag) :], prerequisite.flag))
+            raise InvalidRuleset(f"{path}.flag", f"closes the circle {circle}", "let no flag need itself")
+        needed = flags.get(prerequisite.flag)
+        if needed is None:
+            raise InvalidRuleset(
+                f"{path}.flag", f"is {prerequisite.flag!r}, which is no flag", "name a flag of this ruleset"
+            )
+        for place, variant in enumerate(prerequisite.variants):
+            check_one_of(f"{path}.variants[{place}]", variant, needed.variants, f"variant of {needed.key}")
+        # Before going deeper, for Python's own stack has an end as well.
+        count += 1 if len(inside) > MOST_PREREQUISITES else 1 + _check_prerequisites(needed, flags, asked, inside)
+        if count > MOST_PREREQUISITES or len(inside) > MOST_PREREQUISITES:
             raise InvalidRuleset(
                 path,
-                f"is of type {type(value).__name__}",
-                "use what JSON has: true, false, null, number, string, list, object",
+                "makes the flag ask too many others",
+                f"let it need {MOST_PREREQUISITES} at most, theirs counted along",
             )
+    asked[flag.key] = count
+    return count
