@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
-from statistics import median
+from statistics import median_low
 from typing import Final
 
 from wavegate_controller.domain.measurement import ArmCounts, Broken, Counts, Measurement, NoData, Value
@@ -276,7 +276,7 @@ def _bin_step(measurements: Sequence[Measurement], window: Window, interval: tim
     scraped = sorted({answer.newest_sample_at for _, answer in counted if answer.newest_sample_at is not None})
     scrapes = [after - before for before, after in pairwise(scraped)]
     length = window.end - window.start
-    wanted = max(length / _MOST_BINS, 2 * interval, 2 * median(scrapes) if scrapes else interval)
+    wanted = max(length / _MOST_BINS, 2 * interval, 2 * median_low(scrapes) if scrapes else interval)
     requests = sum(answer.candidate.requests for _, answer in counted)
     if requests:
         enough = (counted[-1][0] - counted[0][0] + interval) * _ENOUGH_REQUESTS / requests
