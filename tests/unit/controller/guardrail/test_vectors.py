@@ -4,8 +4,8 @@ import math
 from datetime import timedelta
 
 import pytest
-from support.guardrails import BEGIN, MINUTE, increment, reads
 
+from support.guardrails import BEGIN, MINUTE, increment, reads
 from wavegate_controller.domain.guardrail import (
     GuardrailMetric,
     GuardrailPolicy,

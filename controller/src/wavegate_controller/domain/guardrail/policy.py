@@ -29,6 +29,13 @@ class MetricKind(StrEnum):
     USERS = "users"
 
 
+def _check_number(
+    field: str, value: float, *, expected: str, least: float = -math.inf, above: float = -math.inf
+) -> None:
+    if not (math.isfinite(value) and value >= least and value > above):
+        raise Invalid(field, f"{value} is out of range", expected)
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class GuardrailMetric:
     """One metric of the comparison, candidate beside stable.
@@ -218,10 +225,3 @@ class GuardrailPolicy:
             (each for each, after in enumerate(self.waves[1:]) if after.weight > _CONTROL_FADES), len(self.waves) - 1
         )
         return index == last and self.waves[index].has_control
-
-
-def _check_number(
-    field: str, value: float, *, expected: str, least: float = -math.inf, above: float = -math.inf
-) -> None:
-    if not (math.isfinite(value) and value >= least and value > above):
-        raise Invalid(field, f"{value} is out of range", expected)
