@@ -8,12 +8,13 @@ from wavegate.evaluation.bucketing import FULL_WEIGHT, cohort_of
 from wavegate.evaluation.conditions import TARGETING_KEY, AllOf, Comparison, Condition, Not, Operator
 from wavegate.evaluation.details import ErrorCode, EvaluationDetails, Reason, failure
 from wavegate.evaluation.flag import Flag, Pilot, Rollout, Serve, Share, Stale
-from wavegate.evaluation.matching import Attributes, Matches, compile_condition
+from wavegate.evaluation.matching import Attributes, Matches, attribute_among_texts, compile_condition
 from wavegate.evaluation.ruleset import Ruleset
 from wavegate.evaluation.splitting import (
     Choose,
-    Errors,
+    Step,
     arms,
+    by_steps,
     constant,
     cuts_between,
     derived_arms,
@@ -86,44 +87,28 @@ class _Compiler:
         flag = answers.flag
         if not flag.enabled:
             return constant(answers.default(Reason.DISABLED, "state"))
-        choose = _rollout(answers)
+        steps = self._steps(answers)
         if flag.pilot is not None and flag.rollout is not None:
-            choose = self._pilot(answers, flag.pilot, flag.rollout, choose)
-        if flag.rules:
-            choose = self._rules(answers, choose)
+            condition = _membership(flag.pilot)
+            if condition is not None:
+                matches = compile_condition(condition, self._segments)
+                steps.append(("", None, matches, _candidate(answers, flag.rollout, Reason.TARGETING_MATCH, "pilot")))
+        choose = _rollout(answers, steps)
         if flag.deny or flag.allow:
             choose = _lists(answers, choose)
         if flag.prerequisites:
             choose = self._prerequisites(answers, choose)
         return choose
 
-    def _pilot(self, answers: "_Answers[T]", pilot: Pilot, rollout: Rollout, rest: Choose[T]) -> Choose[T]:
-        condition = _membership(pilot)
-        if condition is None:
-            return rest
-        is_in = compile_condition(condition, self._segments)
-        serve = _candidate(answers, rollout, Reason.TARGETING_MATCH, "pilot")
-
-        def choose(targeting_key: Any, attributes: Attributes) -> T:
-            if is_in(targeting_key, attributes):
-                return serve(targeting_key, attributes)
-            return rest(targeting_key, attributes)
-
-        return choose
-
-    def _rules(self, answers: "_Answers[T]", rest: Choose[T]) -> Choose[T]:
-        rules = [
-            (compile_condition(rule.condition, self._segments), _serve(answers, rule.serve, f"rules[{index}]"))
+    def _steps(self, answers: "_Answers[T]") -> list[Step[T]]:
+        return [
+            (
+                *attribute_among_texts(rule.condition),
+                compile_condition(rule.condition, self._segments),
+                _serve(answers, rule.serve, f"rules[{index}]"),
+            )
             for index, rule in enumerate(answers.flag.rules)
         ]
-
-        def choose(targeting_key: Any, attributes: Attributes) -> T:
-            for matches, serve in rules:
-                if matches(targeting_key, attributes):
-                    return serve(targeting_key, attributes)
-            return rest(targeting_key, attributes)
-
-        return choose
 
     def _prerequisites(self, answers: "_Answers[T]", rest: Choose[T]) -> Choose[T]:
         needs = [
@@ -168,6 +153,7 @@ class _Answers(Generic[T]):
     def __init__(self, flag: Flag, present: Present[T]) -> None:
         self.flag = flag
         self._present = present
+        self._errors: dict[ErrorCode, T] = {}
 
     def of(self, variant: str, reason: Reason, decided_by: str) -> T:
         flag = self.flag
@@ -184,18 +170,21 @@ class _Answers(Generic[T]):
     def default(self, reason: Reason, decided_by: str) -> T:
         return self.of(self.flag.default_variant, reason, decided_by)
 
-    def errors(self) -> Errors[T]:
+    def error(self, code: ErrorCode) -> T:
+        """Why somebody could not be put in an arm."""
         key, by = self.flag.key, self.flag.bucket_by
         if by is not None:
-            message = f"the flag is split by the attribute {by!r}; pass it as a string, not empty"
-            answer = self._present(failure(key, ErrorCode.INVALID_CONTEXT, message))
-            return Errors(missing=answer, unusable=answer)
-        missing = "the flag is split between users; pass a targeting key, an empty one is none"
-        unusable = "the targeting key must be a string with a UTF-8 form"
-        return Errors(
-            missing=self._present(failure(key, ErrorCode.TARGETING_KEY_MISSING, missing)),
-            unusable=self._present(failure(key, ErrorCode.INVALID_CONTEXT, unusable)),
-        )
+            code, message = (
+                ErrorCode.INVALID_CONTEXT,
+                f"the flag is split by the attribute {by!r}; pass it as a string, not empty",
+            )
+        elif code is ErrorCode.TARGETING_KEY_MISSING:
+            message = "the flag is split between users; pass a targeting key, an empty one is none"
+        else:
+            message = "the targeting key must be a string with a UTF-8 form"
+        if code not in self._errors:
+            self._errors[code] = self._present(failure(key, code, message))
+        return self._errors[code]
 
 
 def _lists(answers: _Answers[T], rest: Choose[T]) -> Choose[T]:
@@ -232,28 +221,37 @@ def _membership(pilot: Pilot) -> Condition | None:
     return named if pilot.condition is None else AllOf((named, pilot.condition))
 
 
-def _rollout(answers: _Answers[T]) -> Choose[T]:
+def _rollout(answers: _Answers[T], steps: list[Step[T]]) -> Choose[T]:
+    """The rules, then the percentage or the default."""
     flag = answers.flag
     rollout = flag.rollout
     if rollout is None:
         is_static = not (flag.prerequisites or flag.deny or flag.allow or flag.rules)
-        return constant(answers.default(Reason.STATIC if is_static else Reason.DEFAULT, "default_variant"))
-    stable = answers.of(rollout.stable, Reason.SPLIT, "rollout")
+        reason = Reason.STATIC if is_static else Reason.DEFAULT
+        return by_steps(steps, constant(answers.default(reason, "default_variant")))
+    held_out = rollout.holdout is not None and rollout.holdout.weight > 0
+    if isinstance(rollout.candidate, str) and not held_out and 0 < rollout.weight < FULL_WEIGHT:
+        candidate, stable = (
+            answers.of(variant, Reason.SPLIT, "rollout") for variant in (rollout.candidate, rollout.stable)
+        )
+        return two_arms(flag, rollout.weight, candidate, stable, answers.error, steps)
+    return by_steps(steps, _percentage(answers, rollout))
+
+
+def _percentage(answers: _Answers[T], rollout: Rollout) -> Choose[T]:
     # Where everybody gets the same, nobody needs a key.
+    stable = constant(answers.of(rollout.stable, Reason.SPLIT, "rollout"))
     if rollout.weight == 0:
-        return constant(stable)
-    held_out = rollout.holdout.weight if rollout.holdout is not None else 0
-    if isinstance(rollout.candidate, str) and not held_out and rollout.weight < FULL_WEIGHT:
-        candidate = answers.of(rollout.candidate, Reason.SPLIT, "rollout")
-        return two_arms(flag, rollout.weight, candidate, stable, answers.errors())
+        return stable
     inside = _candidate(answers, rollout, Reason.SPLIT, "rollout")
-    if rollout.holdout is not None and held_out:
-        salt = f"{rollout.holdout.salt or flag.key}:holdout:"
+    holdout = rollout.holdout
+    if holdout is not None and holdout.weight > 0:
+        salt = f"{holdout.salt or answers.flag.key}:holdout:"
         held = constant(answers.of(rollout.stable, Reason.SPLIT, "rollout.holdout"))
-        inside = derived_arms(flag, salt, [held_out], [held, inside], answers.errors())
+        inside = derived_arms(answers.flag, salt, [holdout.weight], [held, inside], answers.error)
     if rollout.weight == FULL_WEIGHT:
         return inside
-    return arms(flag, [rollout.weight], [inside, constant(stable)], answers.errors())
+    return arms(answers.flag, [rollout.weight], [inside, stable], answers.error)
 
 
 def _candidate(answers: _Answers[T], rollout: Rollout, reason: Reason, decided_by: str) -> Choose[T]:
@@ -263,14 +261,14 @@ def _candidate(answers: _Answers[T], rollout: Rollout, reason: Reason, decided_b
         return constant(answers.of(candidate, reason, decided_by))
     salt = f"{flag.salt or flag.key}:candidates:"
     cuts, choices = _shares(answers, candidate, decided_by)
-    return derived_arms(flag, salt, cuts, choices, answers.errors())
+    return derived_arms(flag, salt, cuts, choices, answers.error)
 
 
 def _serve(answers: _Answers[T], serve: Serve, decided_by: str) -> Choose[T]:
     if isinstance(serve, str):
         return constant(answers.of(serve, Reason.TARGETING_MATCH, decided_by))
     cuts, choices = _shares(answers, serve, decided_by)
-    return arms(answers.flag, cuts, choices, answers.errors())
+    return arms(answers.flag, cuts, choices, answers.error)
 
 
 def _shares(answers: _Answers[T], split: tuple[Share, ...], decided_by: str) -> tuple[list[int], list[Choose[T]]]:

@@ -28,7 +28,9 @@ from wavegate.evaluation.semver import read_version
 Attributes: TypeAlias = Mapping[str, Any]
 #: Targeting key and attributes to whether they match.
 Matches: TypeAlias = Callable[[Any, Attributes], bool]
+Scalars: TypeAlias = frozenset[Scalar]
 
+_AMONG: Final = frozenset({Operator.EQUALS, Operator.IN})
 _SIGNS: Final[Mapping[str, Callable[[Any, Any], bool]]] = {
     "=": operator.eq,
     "<": operator.lt,
@@ -52,6 +54,18 @@ def compile_condition(condition: Condition, segments: Mapping[str, Matches]) -> 
         case Comparison():
             matches = _comparison(condition)
             return _of_the_key(matches) if condition.attribute == TARGETING_KEY else matches
+
+
+def attribute_among_texts(condition: Condition) -> tuple[str, Scalars | None]:
+    """The attribute and the texts, where to be among them is all the condition asks; else nothing.
+
+    It is so for most rules there are, so these can be asked without a call.
+    """
+    if not isinstance(condition, Comparison) or condition.attribute == TARGETING_KEY:
+        return "", None
+    values = _values(condition)
+    is_so = condition.operator in _AMONG and all(type(one) is str for one in values)
+    return (condition.attribute, frozenset(values)) if is_so else ("", None)
 
 
 def _all(conditions: list[Matches]) -> Matches:
@@ -89,9 +103,8 @@ def _of_the_key(condition: Matches) -> Matches:
 
 
 def _comparison(condition: Comparison) -> Matches:
-    name, sign, value = condition.attribute, condition.operator, condition.value
-    values = value if isinstance(value, tuple) else () if value is None else (value,)
-    if sign in (Operator.EQUALS, Operator.IN):
+    name, sign, value, values = condition.attribute, condition.operator, condition.value, _values(condition)
+    if sign in _AMONG:
         # Strings only, as nearly always: then nothing but a string can be among them.
         if all(type(one) is str for one in values):
             return _is_among(name, frozenset(values))
@@ -105,7 +118,12 @@ def _comparison(condition: Comparison) -> Matches:
     return _is(name, _test(sign, value, values))
 
 
-def _is_among(name: str, texts: frozenset[Scalar]) -> Matches:
+def _values(condition: Comparison) -> tuple[Scalar, ...]:
+    value = condition.value
+    return value if isinstance(value, tuple) else () if value is None else (value,)
+
+
+def _is_among(name: str, texts: Scalars) -> Matches:
     def matches(_targeting_key: Any, attributes: Attributes) -> bool:
         try:
             return attributes.get(name) in texts
