@@ -29,7 +29,7 @@ class Fault(StrEnum):
 
 
 _SAID: Final = {
-    Fault.ERRORS: f"fails {ERROR_SHARE:.0%} of the time",
+    Fault.ERRORS: f"fails {ERROR_SHARE * 100:g} % of the time",
     Fault.LATENCY: f"is {LATENCY_SECONDS:g} s slower",
 }
 

@@ -89,7 +89,7 @@ class _Viewer:
     def look(self) -> None:
         """Read what there is to see, and do what was asked for from elsewhere."""
         for done in self._control.do_what_was_asked():
-            self._tell(f"{done} (asked from another terminal)")
+            self._tell(f"from another terminal: {done}")
         try:
             self._rollouts = [self._stack.controller.rollout(feature.key) for feature in FEATURES]
         except (RemoteProblem, RemoteUnreachable) as problem:

@@ -72,9 +72,9 @@ class Process:
             if found := _URL.search(self._log.read_text(errors="replace")):
                 return found[1]
             if ended:
-                raise StartFailed(f"{self.name} ended with status {self._popen.returncode}{self._tail()}")
+                raise StartFailed(f"{self.name} ended with status {self._popen.returncode}{self.last_words()}")
             if time.monotonic() > deadline:
-                raise StartFailed(f"{self.name} was not ready within {timeout:g} s{self._tail()}")
+                raise StartFailed(f"{self.name} was not ready within {timeout:g} s{self.last_words()}")
             time.sleep(_POLL_SECONDS)
 
     def stop(self, *, grace: float = 3.0) -> None:
@@ -91,7 +91,8 @@ class Process:
         self._popen.send_signal(signal.SIGKILL)
         self._popen.wait()
 
-    def _tail(self) -> str:
+    def last_words(self) -> str:
+        """The end of its log, to be put behind a sentence."""
         lines = self._log.read_text(errors="replace").splitlines()[-_TAIL_LINES:]
         return "; its last words:\n" + "\n".join(f"  {line}" for line in lines) if lines else " and said nothing"
 

@@ -80,7 +80,7 @@ class _Teller:
         self._stack.prometheus.start()
 
     def _breach(self) -> None:
-        self._say(f"{HARMFUL.key}: {ERROR_SHARE:.0%} of the candidate's answers are errors from now on")
+        self._say(f"{HARMFUL.key}: {ERROR_SHARE * 100:g} % of the candidate's answers are errors from now on")
         self._story.breach_at = self._stack.clock.now()
         self._stack.set_faults(HARMFUL, error_share=ERROR_SHARE)
         self._until(f"{HARMFUL.key} to be rolled back", lambda: self._state(HARMFUL) == State.ROLLED_BACK)

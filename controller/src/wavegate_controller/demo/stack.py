@@ -145,21 +145,24 @@ class Stack:
         for feature in FEATURES:
             self.controller.create_flag(flag_document(feature))
         self._say("starting the product apps and their users …")
+        apps = []
         for name, url in self.apps.items():
             environment = {
                 "PORT": url.rpartition(":")[2],
                 "WAVEGATE_URL": self.url,
                 "WAVEGATE_SDK_KEY": self._sdk_key,
             }
-            app = self._run(name, [sys.executable, "-m", "wavegate_controller.demo.shop"], environment)
-            parts.callback(app.stop)
+            apps.append(self._run(name, [sys.executable, "-m", "wavegate_controller.demo.shop"], environment))
+            parts.callback(apps[-1].stop)
         parts.callback(self.users.close)
         self.users.start()
         self._say("waiting for the first scrape …")
         try:
             self.prometheus.wait_for_up(len(self.apps) + 1)
         except PrometheusError as error:
-            raise StartFailed(str(error)) from None
+            # Whoever cannot be scraped has mostly said why.
+            said = "\n".join(f"{app.name} is up{app.last_words()}" for app in apps)
+            raise StartFailed(f"{error}\n{said}") from None
 
     def _run(self, name: str, command: list[str], environment: dict[str, str]) -> Process:
         # The controller refuses settings that it does not know, such as some that are meant for another one.

@@ -156,7 +156,7 @@ def _failures(
         if seen["moved"]:
             yield f"{key} moved during the outage"
         if set(seen["holds"]) - {DecisionReason.CANNOT_MEASURE}:
-            yield f"{key} held during the outage for another reason than cannot_measure: {seen['holds']}"
+            yield f"{key} held during the outage for another reason: {seen['holds']}"
         if seen["holds"].get(DecisionReason.CANNOT_MEASURE, 0) < _LEAST_HOLDS:
             yield f"{key} was hardly looked at during the outage: {seen['holds']}"
 

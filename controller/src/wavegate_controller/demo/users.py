@@ -6,8 +6,10 @@ import random
 import threading
 from collections import Counter
 from collections.abc import Mapping
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from datetime import datetime
+from http import HTTPStatus
 from http.client import HTTPConnection, HTTPException
 from time import monotonic
 from typing import Final
@@ -16,6 +18,7 @@ from urllib.parse import urlsplit
 from wavegate_controller.ports import Clock
 
 _TIMEOUT_SECONDS: Final = 5.0
+_CLOSING_SECONDS: Final = 1.0
 #: How far behind its schedule the crowd may fall, such as when all wait for slow answers, before it lets requests go.
 _PATIENCE_SECONDS: Final = 0.5
 
@@ -88,8 +91,12 @@ class Users:
             thread.start()
 
     def close(self) -> None:
-        """Let go; answers that are still awaited are forgotten."""
+        """Let go; who waits for a slow answer is given a moment."""
         self._closing.set()
+        deadline = monotonic() + _CLOSING_SECONDS
+        for thread in self._threads:
+            if thread.is_alive():
+                thread.join(max(0.0, deadline - monotonic()))
 
     def served(self, app: str, feature: str) -> Served:
         """What was seen so far: a copy."""
@@ -104,21 +111,28 @@ class Users:
             )
 
     def _work(self) -> None:
-        connections = {app: _connect(address) for app, address in self._addresses.items()}
-        while True:
-            due, app, feature = self._next()
-            if self._closing.wait(due - monotonic()):
-                return
-            user = random.randrange(self._count)  # noqa: S311 - nothing secret here
-            try:
-                connections[app].request("GET", f"{self._paths[feature]}?user=user-{user:04}")
-                answer = connections[app].getresponse()
-                status, body = answer.status, answer.read()
-                variant = json.loads(body)["variant"]
-            except (OSError, HTTPException, ValueError, KeyError):
-                connections[app].close()
-                variant, status = None, 0
-            self._remember(app, feature, variant, failed=status != 200)  # noqa: PLR2004 - the one code for success
+        with ExitStack() as parts:
+            connections = {
+                app: parts.enter_context(closing(HTTPConnection(address, timeout=_TIMEOUT_SECONDS)))
+                for app, address in self._addresses.items()
+            }
+            while True:
+                due, app, feature = self._next()
+                if self._closing.wait(due - monotonic()):
+                    return
+                variant, failed = self._ask(connections[app], feature)
+                self._remember(app, feature, variant, failed=failed)
+
+    def _ask(self, connection: HTTPConnection, feature: str) -> tuple[str | None, bool]:
+        user = random.randrange(self._count)  # noqa: S311 - nothing secret here
+        try:
+            connection.request("GET", f"{self._paths[feature]}?user=user-{user:04}")
+            answer = connection.getresponse()
+            variant: str | None = json.loads(answer.read())["variant"]
+        except (OSError, HTTPException, ValueError, KeyError):
+            connection.close()  # the next request opens it anew
+            return None, True
+        return variant, answer.status != HTTPStatus.OK
 
     def _next(self) -> tuple[float, str, str]:
         with self._lock:
@@ -138,7 +152,3 @@ class Users:
                 seen.last_candidate_at, seen.since_candidate = now, 0
             else:
                 seen.since_candidate += 1
-
-
-def _connect(address: str) -> HTTPConnection:
-    return HTTPConnection(address, timeout=_TIMEOUT_SECONDS)
