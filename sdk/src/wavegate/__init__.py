@@ -1,16 +1,19 @@
 """Feature flags for progressive rollouts: decided locally, counted by variant, rolled back by metrics."""
 
-from wavegate.client import Client, ConfigError, Trial
-from wavegate.evaluation import (
-    ErrorCode,
-    EvaluationDetails,
-    Flag,
-    InvalidRuleset,
-    Reason,
-    Rollout,
-    Ruleset,
-    WavegateError,
-)
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from wavegate.client import Client, ConfigError, Trial
+    from wavegate.evaluation import (
+        ErrorCode,
+        EvaluationDetails,
+        Flag,
+        InvalidRuleset,
+        Reason,
+        Rollout,
+        Ruleset,
+        WavegateError,
+    )
 
 __all__ = [
     "Client",
@@ -25,3 +28,18 @@ __all__ = [
     "Trial",
     "WavegateError",
 ]
+
+
+def __getattr__(name: str) -> object:
+    """Imports what is asked for when it is first asked for: an app that only passes flags around pays for nothing."""
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module  # noqa: PLC0415 # as above
+
+    source = "wavegate.client" if name in ("Client", "ConfigError", "Trial") else "wavegate.evaluation"
+    value = globals()[name] = getattr(import_module(source), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -57,6 +57,15 @@ def bad(registry, flag, variant, cohort, kind):
     return registry.get_sample_value("wavegate_bad_total", labels)
 
 
+def added(registry, flag, variant, cohort, kind):
+    labels = {"flag": flag, "variant": variant, "cohort": str(cohort), "kind": kind}
+    return registry.get_sample_value("wavegate_value_total", labels)
+
+
+def exposed(registry, flag, variant):
+    return registry.get_sample_value("wavegate_exposed_users_total", {"flag": flag, "variant": variant})
+
+
 def total(registry, name, **labels):
     return sum(
         sample.value
@@ -191,14 +200,33 @@ def test_asking_is_no_request(client, registry):
     assert total(registry, "wavegate_requests_total") == 0
 
 
-def test_all_series_of_a_flag_exist_from_the_start_with_zero(client, registry):
-    for flag, variants in (("ai-summaries", ("on", "off")), ("answer-model", ("small", "large"))):
-        for variant in variants:
-            for cohort in range(16):
-                assert requests(registry, flag, variant, cohort) == 0
-                for kind in ("error", "slow", "fallback", "thumbs_down", "custom"):
-                    assert bad(registry, flag, variant, cohort, kind) == 0
+COHORT_LABELS = [*range(16), "targeted"]
+
+
+def test_all_series_of_a_rollout_exist_from_the_start_with_zero(client, registry):
+    for variant in ("on", "off"):
+        for cohort in COHORT_LABELS:
+            assert requests(registry, "ai-summaries", variant, cohort) == 0
+            for kind in ("error", "slow", "fallback", "thumbs_down", "custom"):
+                assert bad(registry, "ai-summaries", variant, cohort, kind) == 0
+            for kind in ("cost_usd", "tokens", "seconds", "thumbs_up", "custom"):
+                assert added(registry, "ai-summaries", variant, cohort, kind) == 0
+        assert exposed(registry, "ai-summaries", variant) == 0
+        duration = {"flag": "ai-summaries", "variant": variant}
+        assert registry.get_sample_value("wavegate_duration_seconds_count", duration) == 0
     assert evaluations(registry, "ai-summaries", "on", "SPLIT") == 0
+    assert evaluations(registry, "answer-model", "small", "STATIC") == 0
+
+
+def test_outcomes_of_a_flag_that_never_had_a_rollout_appear_with_its_first_trial(client, registry):
+    assert requests(registry, "shop", "open", 0) is None
+
+    with client.trial("shop", "user-1"):
+        pass
+
+    assert total(registry, "wavegate_requests_total", flag="shop") == 1
+    assert requests(registry, "shop", "open", 16) is None
+    assert {requests(registry, "shop", "open", cohort) for cohort in COHORT_LABELS} == {0, 1}
 
 
 def test_a_trial_is_counted_once_when_it_has_ended(client, registry):
@@ -335,13 +363,15 @@ def test_a_new_ruleset_keeps_the_counts_and_adds_what_is_new(client, registry):
         pass
     newer = json.loads(json.dumps(DOCUMENT)) | {"revision": 8}
     newer["flags"]["ai-summaries"]["variants"]["maybe"] = None
+    with client.trial("shop", "user-1"):
+        pass
     del newer["flags"]["shop"]
 
     client._offer(ruleset_from_json(newer), False)
 
     assert requests(registry, "ai-summaries", "on", 15) == 1
     assert requests(registry, "ai-summaries", "maybe", 0) == 0
-    assert requests(registry, "shop", "open", 0) == 0
+    assert total(registry, "wavegate_requests_total", flag="shop") == 1
     assert registry.get_sample_value("wavegate_ruleset_revision") == 8
 
 

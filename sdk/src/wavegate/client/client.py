@@ -1,20 +1,18 @@
 """The client: what an app asks. It answers from memory; a thread keeps the memory fresh."""
 
-import copy
-import logging
-import random
 import threading
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Self, TypeVar
 
+from wavegate.client import process
 from wavegate.client.clock import monotonic
-from wavegate.client.config import Config, check_seconds
+from wavegate.client.config import Config, ConfigError, check_seconds, read_caps
+from wavegate.client.counters import LONGEST_COMMENT, BadKind, Comment, Counters, ValueKind
 from wavegate.client.local import Source, read_last_known_good, read_ruleset
-from wavegate.client.poller import Poller
-from wavegate.client.snapshot import Answer, Snapshot, take_snapshot
+from wavegate.client.log import log
+from wavegate.client.snapshot import Answer, Snapshot
 from wavegate.client.trial import Trial
 from wavegate.evaluation import COHORTS, EvaluationDetails, Ruleset
 from wavegate.evaluation.details import ErrorCode
@@ -22,10 +20,12 @@ from wavegate.evaluation.evaluate import Attributes, failure, finish, fits, no_f
 
 if TYPE_CHECKING:
     from wavegate.client.metrics import Registry
+    from wavegate.client.poller import Poller
+    from wavegate.client.poster import Poster
 
 T = TypeVar("T")
-
-_log = logging.getLogger("wavegate")
+P = ParamSpec("P")
+R = TypeVar("R")
 
 
 class Client:
@@ -33,8 +33,23 @@ class Client:
 
     Making one never waits for the controller and never fails because it is away: until a ruleset
     arrives, answers are the last known good ruleset (`cache_path`), else `bootstrap`, else the
-    defaults in the code. Asking never raises and never waits. Use one client for the whole app;
-    it is safe to share between threads.
+    defaults in the code. Asking never raises and never waits, in asyncio neither. Use one client for
+    the whole app; it is safe to share between threads. In a forked child it goes on by itself, with a
+    thread of its own and its counts at 0.
+
+    Args:
+        url: the controller.
+        sdk_key: shown once when it was made; reads one environment.
+        registry: of prometheus_client, where the counts appear; the default one if None.
+        poll_interval: seconds between two looks at the controller, give or take a quarter.
+        timeout: seconds to wait for a connection, and for each part of an answer.
+        cache_path: a file for the last known good ruleset. Several processes may share it.
+        bootstrap: a ruleset to begin with when there is nothing in the cache.
+        stale_after: after so many seconds without word from the controller, flags with the policy
+            `stale: default` answer their default variant.
+        post_counts: hand counts to the controller instead of a registry, for apps that nobody scrapes.
+        post_interval: seconds between two posts.
+        value_caps: the most that one request adds to `cost_usd`, `tokens`, `seconds`, `custom`.
 
     Raises:
         ConfigError: an argument makes no sense.
@@ -42,7 +57,7 @@ class Client:
         OSError: `bootstrap` is a file that cannot be read.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 # settings, nearly always left out
         self,
         url: str,
         sdk_key: str | None = None,
@@ -52,6 +67,10 @@ class Client:
         timeout: float = 5.0,
         cache_path: str | Path | None = None,
         bootstrap: Source | None = None,
+        stale_after: float = 300.0,
+        post_counts: bool = False,
+        post_interval: float = 5.0,
+        value_caps: Mapping[str, float] | None = None,
     ) -> None:
         config = Config(
             url=url,
@@ -59,48 +78,72 @@ class Client:
             poll_interval=poll_interval,
             timeout=timeout,
             cache_path=None if cache_path is None else Path(cache_path),
+            stale_after=stale_after,
+            post_interval=post_interval,
         )
+        if post_counts and registry is not None:
+            raise ConfigError("registry: would show the counts that post_counts hands over; give one of the two")
+        caps = read_caps(value_caps)
         # Read even when the cache wins: a mistake in it should not wait for the day it is needed.
         first = None if bootstrap is None else read_ruleset(bootstrap)
         if config.cache_path is not None:
             first = read_last_known_good(config.cache_path) or first
-        self._set_up(registry, first, made=monotonic())
-        self._poller = Poller(config, offer=self._offer, confirm=self._confirm)
-        self._poller.start()
+        # Imported here, because they cost more than the rest of the SDK and only whoever polls needs them; and not by
+        # the thread, because a fork in the middle of an import leaves a child that can never import it.
+        from wavegate.client.poller import Poller  # noqa: PLC0415
+
+        self._set_up(Counters() if post_counts else _counters_in(registry), caps, first, made=monotonic())
+        self._stale_after = config.stale_after
+        self._poller = Poller(config, offer=self._offer, confirm=self._confirm, looked=self._looked)
+        if post_counts:
+            from wavegate.client.poster import Poster  # noqa: PLC0415
+
+            self._poster = Poster(config, self._counters)
+            process.adopt(self._counters)
+        process.adopt(self)
+        self._poller.start(urgent=first is None)
+        if self._poster is not None:
+            self._poster.start()
 
     @classmethod
-    def offline(cls, ruleset: Source, *, registry: "Registry | None" = None) -> Self:
+    def offline(
+        cls,
+        ruleset: Source,
+        *,
+        registry: "Registry | None" = None,
+        value_caps: Mapping[str, float] | None = None,
+    ) -> Self:
         """A client that needs no controller and starts no thread.
 
         Takes a Ruleset, parsed JSON, JSON text, or a path.
         """
         client = cls.__new__(cls)
-        client._set_up(registry, read_ruleset(ruleset), made=None)  # noqa: SLF001 # another constructor, no other class
+        client._set_up(_counters_in(registry), read_caps(value_caps), read_ruleset(ruleset), made=None)  # noqa: SLF001 # another constructor
         return client
 
-    _poller: Poller | None = None
+    _poller: "Poller | None" = None
+    _poster: "Poster | None" = None
+    _stale_after = float("inf")
 
-    def _set_up(self, registry: "Registry | None", first: Ruleset | None, *, made: float | None) -> None:
-        # Imported here: prometheus_client is wanted by apps with a client, not by whoever imports wavegate.
-        from wavegate.client.metrics import counters_in  # noqa: PLC0415
-
-        self._counters = counters_in(registry)
+    def _set_up(
+        self, counters: Counters, caps: Mapping[str, float], first: Ruleset | None, *, made: float | None
+    ) -> None:
+        self._counters = counters
+        self._caps = caps
         self._confirmed = made
+        self._is_connected = False
         self._listeners: list[Callable[[Ruleset], None]] = []
         self._ready = threading.Event()
-        self._ruleset: Ruleset | None = None
-        self._flags: Snapshot = {}
-        self._unknown = Answer(failure("", ErrorCode.FLAG_NOT_FOUND, "the ruleset has no such flag"), self._counters)
-        if first is not None:
-            self._use(first)
-        self._counters.attach(self)
+        self._unknown = Answer(failure("", ErrorCode.FLAG_NOT_FOUND, "the ruleset has no such flag"), counters)
+        self._use(Snapshot(first, counters))
+        counters.attach(self)
 
     def is_enabled(self, flag_key: str, targeting_key: str | None, /, **attributes: Any) -> bool:
         """Whether the flag's variant for this key is the boolean true; False whenever that cannot be said."""
         try:
-            answer = self._flags[flag_key].choose(targeting_key, attributes)
-        except Exception:  # noqa: BLE001 # unknown, or no key at all: whatever was passed, asking never raises
-            answer = self._unknown
+            answer = self._choose[flag_key](targeting_key, attributes)
+        except Exception:  # noqa: BLE001 # first asked, or unknown, or no key at all: asking never raises
+            answer = self._ask(flag_key, targeting_key, attributes)[0]
         answer.enabled_cell[0] += 1
         return answer.enabled
 
@@ -109,7 +152,10 @@ class Client:
 
         Objects and lists are copies: changing them changes nothing for the next caller.
         """
-        answer, _ = self._ask(flag_key, targeting_key, attributes)
+        try:
+            answer = self._choose[flag_key](targeting_key, attributes)
+        except Exception:  # noqa: BLE001 # as in is_enabled
+            answer = self._ask(flag_key, targeting_key, attributes)[0]
         return _value(answer, default)
 
     def details(
@@ -119,7 +165,9 @@ class Client:
         answer, cohort = self._ask(flag_key, targeting_key, attributes)
         value = _value(answer, default)
         if answer is self._unknown:
-            return no_flag(flag_key, default, ready=self._ruleset is not None)
+            return no_flag(flag_key, default, ready=self._snapshot.ruleset is not None)
+        from dataclasses import replace  # noqa: PLC0415 # not needed by who only asks for values
+
         return replace(finish(answer.details, default, cohort), value=value)
 
     def trial(
@@ -132,7 +180,7 @@ class Client:
         slow_after: float | None = None,
         **attributes: Any,
     ) -> Trial:
-        """One request under the flag, for a `with` block that counts how it ended.
+        """One request under the flag, for a `with` or `async with` block that counts how it ended.
 
         Raises:
             ConfigError: `slow_after` is no number of seconds.
@@ -140,26 +188,97 @@ class Client:
         if slow_after is not None:
             check_seconds("slow_after", slow_after)
         answer, cohort = self._ask(flag_key, targeting_key, attributes)
-        served = answer.arm is not None and fits(answer.details.value, default)
+        served = fits(answer.details.value, default)
+        arm = answer.arm() if served else None
         return Trial(
-            enabled=served and answer.enabled,
+            enabled=arm is not None and answer.enabled,
             value=_value(answer, default),
-            variant=answer.details.variant if served else None,
-            arm=answer.arm if served else None,
-            # Who has no key is nobody's second request: by chance such requests spread as strangers do.
-            cohort=random.randrange(COHORTS) if cohort is None else cohort,  # noqa: S311 # nothing secret here
+            variant=None if arm is None else answer.details.variant,
+            arm=arm,
+            cohort=answer.cohort(_any_cohort() if cohort is None else cohort),
+            # Who has no cohort has nothing to be told apart by.
+            user=self._user(flag_key, targeting_key, attributes) if answer.is_drawn and cohort is not None else None,
             slow_after=slow_after,
+            caps=self._caps,
         )
+
+    def trials(
+        self,
+        flag_key: str,
+        /,
+        *,
+        by: str | Callable[..., str | None],
+        default: Any = None,
+        slow_after: float | None = None,
+    ) -> Callable[[Callable[Concatenate[Trial, P], R]], Callable[P, R]]:
+        """Makes each call of a function a trial, which it takes as its first parameter; callers do not pass it.
+
+        `by` says whose trial it is: the name of a parameter, or a callable that is given the arguments
+        and whose exceptions pass through. Works for functions, coroutines, generators and asynchronous
+        generators; the latter three are over when their bodies are.
+
+            @gate.trials("ai-summaries", by="user_id", slow_after=3.0)
+            async def summary(trial: wavegate.Trial, user_id: str, text: str) -> str: ...
+
+        Raises:
+            ConfigError: when decorating: `slow_after` is no number of seconds, or the function has no such parameter.
+        """
+        from wavegate.client.decorator import trials_of  # noqa: PLC0415 # few need it
+
+        if slow_after is not None:
+            check_seconds("slow_after", slow_after)
+
+        def begin(targeting_key: str | None) -> Trial:
+            return self.trial(flag_key, targeting_key, default=default, slow_after=slow_after)
+
+        return lambda function: trials_of(function, begin, by)
+
+    def feedback(
+        self,
+        flag_key: str,
+        targeting_key: str | None,
+        /,
+        *,
+        thumbs_up: bool,
+        comment: str | None = None,
+        **attributes: Any,
+    ) -> None:
+        """Counts what a person said about the variant they have now; give the attributes that the trial was given.
+
+        A comment goes to the controller with `post_counts`, cut after 500 characters and without saying
+        whose it is; the latest hundred wait for the next post. Without it comments are dropped. Never raises.
+        """
+        answer, cohort = self._ask(flag_key, targeting_key, attributes)
+        arm = answer.arm()
+        if arm is None:
+            return
+        place = answer.cohort(_any_cohort() if cohort is None else cohort)
+        if thumbs_up:
+            cell: list[Any] = arm.values[ValueKind.THUMBS_UP]
+        else:
+            cell = arm.bad[BadKind.THUMBS_DOWN]
+        cell[place] += 1
+        if self._poster is not None and type(comment) is str and comment:
+            said = comment[:LONGEST_COMMENT]
+            self._counters.comments.append(
+                Comment(flag=arm.flag, variant=arm.variant, thumbs_up=bool(thumbs_up), comment=said)
+            )
 
     @property
     def revision(self) -> int | None:
         """The revision of the ruleset in use; None before there is one."""
-        return None if self._ruleset is None else self._ruleset.revision
+        ruleset = self._snapshot.ruleset
+        return None if ruleset is None else ruleset.revision
 
     @property
     def age(self) -> float | None:
         """Seconds since the controller last confirmed the ruleset, or since the client was made; None offline."""
         return None if self._confirmed is None else monotonic() - self._confirmed
+
+    @property
+    def connected(self) -> bool | None:
+        """Whether the controller answered with a usable ruleset when last asked; None offline."""
+        return None if self._confirmed is None else self._is_connected
 
     def wait_ready(self, timeout: float | None = None) -> bool:
         """Waits until a ruleset is in use, from wherever; False if the time ran out first."""
@@ -170,10 +289,15 @@ class Client:
         self._listeners.append(listener)
 
     def close(self) -> None:
-        """Stops polling. The client goes on answering from what it has."""
+        """Stops the threads and hands over what is counted, in three seconds at most; it goes on answering."""
         self._counters.detach(self)
+        process.dismiss(self)
         if self._poller is not None:
             self._poller.stop()
+        if self._poster is not None:
+            self._poster.stop()
+        else:
+            self._counters.flush()
 
     def __enter__(self) -> Self:
         return self
@@ -183,43 +307,97 @@ class Client:
     ) -> None:
         self.close()
 
+    def complete(self) -> None:
+        """Makes the counters of all answers exist, which else appear when a flag is first asked for."""
+        self._snapshot.complete()
+
+    def after_fork(self) -> None:
+        """Called in a forked child; apps need not."""
+        ready, self._ready = self._ready.is_set(), threading.Event()
+        if ready:
+            self._ready.set()
+        if self._poller is not None:
+            self._poller.after_fork()
+        if self._poster is not None:
+            self._poster.after_fork()
+
+    def at_exit(self) -> None:
+        """Called when the process ends; apps need not."""
+        if self._poster is not None:
+            self._poster.flush()
+
     def _ask(self, flag_key: str, targeting_key: str | None, attributes: Attributes) -> tuple[Answer, int | None]:
+        snapshot = self._snapshot
         try:
-            flag = self._flags[flag_key]
+            flag = snapshot.flag(flag_key)
+            return snapshot.choose[flag_key](targeting_key, attributes), flag.cohort(targeting_key, attributes)
         except Exception:  # noqa: BLE001 # as in is_enabled
             return self._unknown, None
-        return flag.choose(targeting_key, attributes), flag.cohort(targeting_key, attributes)
+
+    def _user(self, flag_key: str, targeting_key: str | None, attributes: Attributes) -> int | None:
+        ruleset = self._snapshot.ruleset
+        try:
+            by = None if ruleset is None else ruleset.flags[flag_key].bucket_by
+            return hash(targeting_key if by is None else attributes[by])
+        except Exception:  # noqa: BLE001 # as in is_enabled
+            return None
 
     def _offer(self, ruleset: Ruleset, rollback_allowed: bool) -> bool:
-        in_use = self._ruleset
+        in_use = self._snapshot.ruleset
         # Revisions are counted within an environment: what a cache kept of another one is no measure.
         if in_use is not None and ruleset.environment == in_use.environment:
             if ruleset.revision < in_use.revision and not rollback_allowed:
                 return False
             if ruleset == in_use:
                 return True
-        self._use(ruleset)
+        self._use(Snapshot(ruleset, self._counters))
         for listener in list(self._listeners):
             try:
                 listener(ruleset)
             except Exception:  # noqa: BLE001 # the app's code must not end our polling
-                _log.exception("a listener failed", extra={"action": "listener_failed"})
+                log().exception("a listener failed", extra={"action": "listener_failed"})
         return True
 
-    def _use(self, ruleset: Ruleset) -> None:
-        self._flags = take_snapshot(ruleset, self._counters)
-        self._ruleset = ruleset
-        self._ready.set()
+    def _use(self, snapshot: Snapshot) -> None:
+        self._snapshot = snapshot
+        self._choose = snapshot.choose
+        if snapshot.ruleset is not None:
+            self._ready.set()
 
     def _confirm(self) -> None:
         self._confirmed = monotonic()
+
+    def _looked(self, answered: bool) -> None:
+        self._is_connected = answered
+        age = self.age
+        stale = age is not None and age > self._stale_after
+        if stale is not self._snapshot.is_stale:
+            self._use(Snapshot(self._snapshot.ruleset, self._counters, stale=stale))
+
+
+def _counters_in(registry: "Registry | None") -> Counters:
+    # Imported here: prometheus_client is wanted by apps with a client, not by whoever imports wavegate.
+    from wavegate.client.metrics import counters_in  # noqa: PLC0415
+
+    return counters_in(registry)
+
+
+def _any_cohort() -> int:
+    """Who has no key is nobody's second request: by chance such requests spread as strangers do."""
+    from random import randrange  # noqa: PLC0415 # an import that who has keys does not need
+
+    return randrange(COHORTS)  # noqa: S311 # nothing secret here
 
 
 def _value(answer: Answer, default: T) -> T:
     """The value to hand out, counted as what it turned out to be."""
     value: T = answer.details.value
-    if answer.arm is None or not fits(value, default):
+    if answer.details.variant is None or not fits(value, default):
         answer.error_cell[0] += 1
         return default
     answer.cell[0] += 1
-    return copy.deepcopy(value) if type(value) in (dict, list) else value
+    if type(value) in (dict, list):
+        from copy import deepcopy  # noqa: PLC0415 # as above
+
+        return deepcopy(value)
+    return value

@@ -1,5 +1,6 @@
-"""Where the SDK reads time. Both clocks only ever run forward; neither tells the time of day."""
+"""Where the SDK reads time. The first two clocks only ever run forward and do not tell the time of day."""
 
 from time import monotonic, perf_counter
+from time import time as now
 
-__all__ = ["monotonic", "perf_counter"]
+__all__ = ["monotonic", "now", "perf_counter"]

@@ -1,11 +1,13 @@
 """What a client is told when it is made, checked there."""
 
 import math
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from wavegate.client.counters import DEFAULT_CAPS
 from wavegate.evaluation import WavegateError
 
 
@@ -22,11 +24,15 @@ class Config:
     poll_interval: float = 1.0
     timeout: float = 5.0
     cache_path: Path | None = None
+    stale_after: float = 300.0
+    post_interval: float = 5.0
 
     def __post_init__(self) -> None:
         _check_url(self.url)
         check_seconds("poll_interval", self.poll_interval)
         check_seconds("timeout", self.timeout)
+        check_seconds("stale_after", self.stale_after)
+        check_seconds("post_interval", self.post_interval)
         if self.sdk_key is not None and not _fits_a_header(self.sdk_key):
             # The key itself stays out of the message: messages end up in logs.
             raise ConfigError(
@@ -38,11 +44,32 @@ class Config:
         """The one address an SDK reads."""
         return self.url.rstrip("/") + "/sdk/v1/ruleset"
 
+    @property
+    def counts_url(self) -> str:
+        """The one address an SDK writes to, if it is told to."""
+        return self.url.rstrip("/") + "/sdk/v1/counts"
+
 
 def check_seconds(name: str, value: object) -> None:
     """Refuses what is no span of time."""
-    if not isinstance(value, int | float) or isinstance(value, bool) or not (math.isfinite(value) and value > 0):
+    if not _is_positive(value):
         raise ConfigError(f"{name}: is {value!r}; give seconds, more than 0")
+
+
+def read_caps(caps: Mapping[str, float] | None) -> dict[str, float]:
+    """The most that one request adds, for each kind of value."""
+    for kind, cap in (caps or {}).items():
+        if kind not in DEFAULT_CAPS:
+            raise ConfigError(f"value_caps: {kind!r} is no kind of value; use {', '.join(DEFAULT_CAPS)}")
+        if not _is_positive(cap):
+            raise ConfigError(f"value_caps.{kind}: is {cap!r}; give a number, more than 0")
+    return {**DEFAULT_CAPS, **(caps or {})}
+
+
+def _is_positive(value: object) -> bool:
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return False
+    return math.isfinite(value) and value > 0
 
 
 def _check_url(url: object) -> None:

@@ -1,18 +1,16 @@
 """Rulesets from this machine: what the caller gave, and the last known good one on disk."""
 
-import logging
 import os
-import tempfile
+import threading
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from wavegate.client.log import log
 from wavegate.evaluation import InvalidRuleset, Ruleset, ruleset_from_json
 
 #: A ruleset, what JSON was parsed to, JSON text, or the path of a file with JSON text.
 Source: TypeAlias = Ruleset | Mapping[str, Any] | bytes | str | Path
-
-_log = logging.getLogger("wavegate")
 
 
 def read_ruleset(source: Source) -> Ruleset:
@@ -40,7 +38,7 @@ def read_last_known_good(path: Path) -> Ruleset | None:
     except FileNotFoundError:
         return None
     except (OSError, InvalidRuleset) as problem:
-        _log.warning("ignored the ruleset kept in %s: %s", path, problem, extra={"action": "cache_ignored"})
+        log().warning("ignored the ruleset kept in %s: %s", path, problem, extra={"action": "cache_ignored"})
         return None
 
 
@@ -48,14 +46,21 @@ def keep_last_known_good(path: Path, document: bytes) -> None:
     """Replaces the file in one step, so that a crash leaves the old one or the new one.
 
     Raises:
-        OSError: the file cannot be written.
+        OSError: the file cannot be written; the old one stays.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    # A name of its own for each writer, so that processes may share a cache; and the same one next time, so that
+    # what a killed writer left behind is overwritten.
+    draft = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}")
     try:
-        with os.fdopen(handle, "wb") as file:
+        with open(draft, "wb", opener=_private) as file:  # Path.open takes no opener
             file.write(document)
-        Path(name).replace(path)
+        draft.replace(path)
     except BaseException:
-        Path(name).unlink(missing_ok=True)
+        draft.unlink(missing_ok=True)
         raise
+
+
+def _private(path: str, flags: int) -> int:
+    """A ruleset may name people; it is for the app's own eyes."""
+    return os.open(path, flags, 0o600)

@@ -1,24 +1,30 @@
 """The background thread that keeps a client's ruleset fresh, and says so once when it cannot."""
 
-import logging
-import random
-import threading
 from collections.abc import Callable
 from enum import StrEnum
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import Final, TypeAlias
 
+from wavegate.client.clock import monotonic
 from wavegate.client.config import Config
 from wavegate.client.local import keep_last_known_good
+from wavegate.client.log import log
+from wavegate.client.transport import Fetched, NotModified, Refused, Transport, Unavailable
+from wavegate.client.worker import Worker, at_random, jittered
 from wavegate.evaluation import InvalidRuleset, Ruleset, ruleset_from_json
 
-if TYPE_CHECKING:
-    from wavegate.client.transport import Fetched, Transport
-
-_log = logging.getLogger("wavegate")
-
-_LONGEST_BACK_OFF: Final = 15.0
+# After an outage the first look must not be late: a rollback may be waiting for it. Four intervals spare a controller
+# in trouble three quarters of the requests, and keep the delay at five seconds for the interval of one.
+_LONGEST_BACK_OFF: Final = 4
+# A refused key is asked about again, though seldom: whoever mends it at the controller, or rolls back a proxy that
+# lost it, should not have to restart every app, least of all during a rollback.
 _AFTER_REFUSAL: Final = 30.0
+# A controller may ask for rest, but not for so much that a kill switch would not get through.
+_LONGEST_REST: Final = 30.0
+# One line for each condition in this time, however often it comes and goes.
+_SILENCE: Final = 60.0
 _PATIENCE_AT_CLOSE: Final = 1.0
+# Of those who start together without any ruleset, within so much of the interval; they need one soon.
+_FIRST_LOOK: Final = 0.1
 
 #: Takes a ruleset into use. False when it is older than the one in use and that was not announced.
 Offer: TypeAlias = Callable[[Ruleset, bool], bool]
@@ -42,69 +48,72 @@ class Condition(StrEnum):
 
 
 class Poller:
-    """Polls until stopped. Whatever happens, the ruleset in use stays until a better one arrives."""
+    """Polls until stopped. Whatever happens, the ruleset in use stays until a better one arrives.
 
-    def __init__(self, config: Config, *, offer: Offer, confirm: Callable[[], None]) -> None:
+    `looked` is called after each look, with whether the controller answered.
+    """
+
+    def __init__(
+        self, config: Config, *, offer: Offer, confirm: Callable[[], None], looked: Callable[[bool], None]
+    ) -> None:
         self._config = config
         self._offer = offer
         self._confirm = confirm
-        self._stopped = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="wavegate-poller", daemon=True)
+        self._looked = looked
+        self._transport = Transport(config)
+        self._worker = Worker("wavegate-poller", self._step)
         self._condition: Condition | None = None
+        self._said: dict[Condition, float] = {}
+        self._told_trouble = False
         self._cache_failed = False
         self._etag: str | None = None
         self._failures = 0
 
-    def start(self) -> None:
-        """Begins at once, without waiting for anything."""
-        self._thread.start()
+    def start(self, *, urgent: bool) -> None:
+        """Begins without waiting for anything; `urgent` when there is no ruleset yet to answer from."""
+        self._worker.start(at_random(self._config.poll_interval * (_FIRST_LOOK if urgent else 1)))
 
     def stop(self) -> None:
         """Ends the thread; a request under way is given a second, then left to end by its timeout."""
-        self._stopped.set()
-        if self._thread is not threading.current_thread():
-            self._thread.join(_PATIENCE_AT_CLOSE)
+        if self._worker.stop(_PATIENCE_AT_CLOSE):
+            self._transport.close()
 
-    def _run(self) -> None:
-        # Imported here: requests costs more than the rest of the SDK, and only pollers need it.
-        from wavegate.client.transport import Transport  # noqa: PLC0415
+    def after_fork(self) -> None:
+        """In a forked child: a thread and a connection of its own, at a moment of its own."""
+        self._transport.abandon()
+        self._transport = Transport(self._config)
+        self._worker.start_again(at_random(self._config.poll_interval))
 
-        transport = Transport(self._config)
-        try:
-            delay = self._poll(transport)
-            while not self._stopped.wait(delay):
-                delay = self._poll(transport)
-        finally:
-            transport.close()
-
-    def _poll(self, transport: "Transport") -> float:
+    def _step(self) -> float:
         """Looks once; answers the seconds until the next look."""
         try:
-            return self._look(transport)
+            delay = self._look()
         except Exception:  # noqa: BLE001 # the edge of the loop: a dead poller would be silent
             self._failures += 1
-            if self._condition is not Condition.BROKEN:
-                _log.exception("polling failed; the ruleset in use stays", extra={"action": Condition.BROKEN})
+            if self._may_say(Condition.BROKEN):
+                log().exception("polling failed; the ruleset in use stays", extra={"action": Condition.BROKEN})
             self._condition = Condition.BROKEN
-            return self._back_off()
+            delay = self._back_off()
+        self._looked(self._condition is Condition.FRESH)
+        return delay
 
-    def _look(self, transport: "Transport") -> float:
-        from wavegate.client.transport import Fetched, NotModified, Refused, Unavailable  # noqa: PLC0415
-
-        match transport.fetch(self._etag):
+    def _look(self) -> float:
+        match self._transport.fetch(self._etag):
             case NotModified():
                 return self._fresh()
             case Fetched() as fetched:
                 return self._take(fetched)
             case Refused(status=status):
                 self._report(Condition.REFUSED, f"the controller answered {status}: check sdk_key")
-                return max(self._config.poll_interval, _AFTER_REFUSAL) * _jitter()
-            case Unavailable(problem=problem):
+                return jittered(max(self._config.poll_interval, _AFTER_REFUSAL))
+            case Unavailable(problem=problem, retry_after=retry_after):
                 self._failures += 1
                 self._report(Condition.UNAVAILABLE, f"the controller at {self._config.url} is not available: {problem}")
-                return self._back_off()
+                # Later than asked for, never earlier, so that those who were told the same come one by one.
+                rest = min(retry_after or 0.0, _LONGEST_REST)
+                return max(self._back_off(), rest + at_random(self._config.poll_interval))
 
-    def _take(self, fetched: "Fetched") -> float:
+    def _take(self, fetched: Fetched) -> float:
         try:
             ruleset = ruleset_from_json(fetched.body)
         except InvalidRuleset as refused:
@@ -115,7 +124,7 @@ class Poller:
             self._report(
                 Condition.OLDER, f"the controller offers revision {ruleset.revision}, older than the one in use"
             )
-            return self._config.poll_interval * _jitter()
+            return jittered(self._config.poll_interval)
         self._etag = fetched.etag
         self._keep(fetched.body)
         return self._fresh()
@@ -123,10 +132,11 @@ class Poller:
     def _fresh(self) -> float:
         self._failures = 0
         self._confirm()
-        if self._condition not in (None, Condition.FRESH):
-            _log.info("the controller's ruleset is in use again", extra={"action": Condition.FRESH})
+        if self._told_trouble:
+            log().info("the controller's ruleset is in use again", extra={"action": Condition.FRESH})
+        self._told_trouble = False
         self._condition = Condition.FRESH
-        return self._config.poll_interval * _jitter()
+        return jittered(self._config.poll_interval)
 
     def _keep(self, document: bytes) -> None:
         if self._config.cache_path is None:
@@ -136,20 +146,25 @@ class Poller:
             self._cache_failed = False
         except OSError as problem:
             if not self._cache_failed:
-                _log.warning("the ruleset was not kept on disk: %s", problem, extra={"action": "cache_not_written"})
+                log().warning("the ruleset was not kept on disk: %s", problem, extra={"action": "cache_not_written"})
             self._cache_failed = True
 
     def _report(self, condition: Condition, message: str) -> None:
-        if condition is not self._condition:
-            _log.warning("%s; the ruleset in use stays", message, extra={"action": condition})
+        if self._may_say(condition):
+            log().warning("%s; the ruleset in use stays", message, extra={"action": condition})
+            self._told_trouble = True
         self._condition = condition
 
+    def _may_say(self, condition: Condition) -> bool:
+        """Whether it is news: not what the last look said as well, nor what was said a moment ago."""
+        if condition is self._condition:
+            return False
+        last, now = self._said.get(condition), monotonic()
+        if last is not None and now - last < _SILENCE:
+            return False
+        self._said[condition] = now
+        return True
+
     def _back_off(self) -> float:
-        interval = self._config.poll_interval
         # The exponent is bounded so that years of outage do not overflow a float.
-        return min(interval * 2.0 ** min(self._failures, 16), max(interval, _LONGEST_BACK_OFF)) * _jitter()
-
-
-def _jitter() -> float:
-    """Spreads the clients of a controller that comes back, so that they do not all knock at once."""
-    return random.uniform(0.75, 1.25)  # noqa: S311 # nothing secret here
+        return jittered(self._config.poll_interval * min(2.0 ** min(self._failures, 16), _LONGEST_BACK_OFF))

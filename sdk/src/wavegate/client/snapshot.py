@@ -1,40 +1,96 @@
-"""A ruleset in the form a client asks it in: compiled, every answer carrying its counters."""
+"""A ruleset in the form a client asks it in: every answer carries its counters."""
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, TypeAlias
+from typing import Any, Final, TypeAlias
 
-from wavegate.evaluation import CompiledFlag, EvaluationDetails, Reason, Ruleset, compile_flags
+from wavegate.client.counters import TARGETED, Arm, Cell, Counters
+from wavegate.evaluation import CompiledFlag, EvaluationDetails, Reason, Ruleset, compile_flag
+from wavegate.evaluation.splitting import Choose
 
-if TYPE_CHECKING:
-    from wavegate.client.metrics import Arm, Cell, Counters
+#: What drew the person's variant by lot, from everybody: only between those can variants be compared.
+_DRAWN: Final = frozenset(("rollout", "rollout.holdout"))
+#: Begins of what picked the person for who they are.
+_PICKED: Final = ("rules", "allow", "deny", "pilot", "prerequisites")
 
 
 class Answer:
-    """One answer a flag can give, with the cells to count it in.
+    """One answer a flag can give, with the cells to count it in."""
 
-    `arm` is None exactly when the answer is the caller's default, which is nobody's variant.
-    """
+    __slots__ = ("_counters", "cell", "details", "enabled", "enabled_cell", "error_cell", "is_drawn", "is_picked")
 
-    __slots__ = ("arm", "cell", "details", "enabled", "enabled_cell", "error_cell")
-
-    def __init__(self, details: EvaluationDetails, counters: "Counters") -> None:
+    def __init__(self, details: EvaluationDetails, counters: Counters) -> None:
         key, variant = details.flag_key, details.variant
         is_boolean = type(details.value) is bool
+        self._counters = counters
         self.details = details
         self.cell: Cell = counters.evaluations(key, variant, details.reason)
         #: For answers that turn out to be of another type than was asked for.
         self.error_cell: Cell = counters.evaluations(key, None, Reason.ERROR)
         self.enabled: bool = is_boolean and details.value
         self.enabled_cell: Cell = self.cell if is_boolean else self.error_cell
-        self.arm: Arm | None = None if variant is None else counters.arm(key, variant)
+        decided_by = details.decided_by or ""
+        self.is_drawn = decided_by in _DRAWN
+        self.is_picked = decided_by.startswith(_PICKED)
+
+    def arm(self) -> Arm | None:
+        """Where its outcomes count; None when the answer is the caller's default, which is nobody's variant."""
+        variant = self.details.variant
+        return None if variant is None else self._counters.arm(self.details.flag_key, variant)
+
+    def cohort(self, drawn: int) -> int:
+        """Which of the arm's cohorts the outcome belongs to, of a person whom the flag's hash puts in `drawn`."""
+        return TARGETED if self.is_picked else drawn
 
 
-Snapshot: TypeAlias = Mapping[str, CompiledFlag[Answer]]
+Asked: TypeAlias = dict[Any, Choose[Answer]]
 
 
-def take_snapshot(ruleset: Ruleset, counters: "Counters") -> Snapshot:
-    """Compiles a ruleset and makes every series of its flags exist."""
-    for flag in ruleset.flags.values():
-        for variant in flag.variants:
-            counters.arm(flag.key, variant)
-    return compile_flags(ruleset, lambda details: Answer(details, counters))
+class Snapshot:
+    """One ruleset for as long as it is in use.
+
+    A ruleset is checked whole when it arrives; each flag is compiled when it is first asked for. So a
+    new ruleset is in effect at once, however many flags it has, and those nobody asks cost nothing.
+
+    `choose` has the flags asked so far. For others, and for what is no flag, see `flag`.
+    """
+
+    def __init__(self, ruleset: Ruleset | None, counters: Counters, *, stale: bool = False) -> None:
+        self.ruleset = ruleset
+        self.is_stale = stale
+        self.choose: Asked = {}
+        self._flags: dict[str, CompiledFlag[Answer]] = {}
+        self._counters = counters
+        for flag in ruleset.flags.values() if ruleset is not None else ():
+            if flag.rollout is not None:
+                counters.expect(flag.key, flag.variants, flag.rollout)
+
+    def flag(self, key: str) -> CompiledFlag[Answer]:
+        """The flag, compiled.
+
+        Raises:
+            KeyError: there is none.
+        """
+        compiled = self._flags.get(key)
+        if compiled is None:
+            compiled = self._compile(key)
+        return compiled
+
+    def complete(self) -> None:
+        """Compiles what was not asked for yet, so that the counts of all answers exist."""
+        if self.ruleset is not None and len(self._flags) < len(self.ruleset.flags):
+            for key in self.ruleset.flags:
+                self.flag(key)
+
+    def _compile(self, key: str) -> CompiledFlag[Answer]:
+        if self.ruleset is None:
+            raise KeyError(key)
+        flag = compile_flag(self.ruleset.flags[key], self._present, self.ruleset)
+        self.choose[key] = _constant(flag.when_stale) if self.is_stale and flag.when_stale is not None else flag.choose
+        self._flags[key] = flag
+        return flag
+
+    def _present(self, details: EvaluationDetails) -> Answer:
+        return Answer(details, self._counters)
+
+
+def _constant(answer: Answer) -> Choose[Answer]:
+    return lambda _targeting_key, _attributes: answer

@@ -1,17 +1,29 @@
-"""One GET to the controller, and its four possible outcomes; it never raises for what a server does.
+"""Requests to the controller and their few possible outcomes; nothing here raises for what a server does.
 
 The only module that imports requests.
 """
 
 from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
 from http import HTTPStatus
-from typing import TypeAlias
+from typing import Any, Final, TypeAlias
+from urllib.parse import urljoin, urlsplit
 
 import requests
+from urllib3.exceptions import HTTPError
 
+from wavegate.client.clock import monotonic, now
 from wavegate.client.config import Config
 
-ALLOW_ROLLBACK = "Wavegate-Allow-Revision-Rollback"
+ALLOW_ROLLBACK: Final = "Wavegate-Allow-Revision-Rollback"
+#: More is no ruleset. 5,000 flags are about one megabyte.
+LARGEST_BODY: Final = 16 << 20
+_CHUNK: Final = 1 << 16
+_MOST_REDIRECTS: Final = 3
+
+# Host names are encoded by a codec that is imported when first used. Were that in a thread while another forks, the
+# child could never import it, for its lock would be held for good.
+"".encode("idna")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -29,9 +41,21 @@ class NotModified:
     """What we have is what there is."""
 
 
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """What was sent has arrived."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Refused:
     """The SDK key is not accepted; asking more often would not help."""
+
+    status: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Rejected:
+    """What was sent is not wanted, and sending it again would not help."""
 
     status: int
 
@@ -41,9 +65,24 @@ class Unavailable:
     """No usable answer: no connection, a timeout, an error status."""
 
     problem: str
+    #: How many seconds the controller asks to be left alone.
+    retry_after: float | None = None
 
 
 Outcome: TypeAlias = Fetched | NotModified | Refused | Unavailable
+Delivery: TypeAlias = Accepted | Rejected | Refused | Unavailable
+
+
+class _TooLarge(Exception):
+    """More than anybody would send on purpose."""
+
+
+class _TooSlow(Exception):
+    """Bytes come, but never the last one."""
+
+
+#: What a connection can raise; the body is read below requests, where the errors are urllib3's own.
+_PROBLEMS: Final = (requests.RequestException, HTTPError, OSError, ValueError, _TooLarge, _TooSlow)
 
 
 class Transport:
@@ -61,31 +100,118 @@ class Transport:
         if etag is not None:
             headers["If-None-Match"] = etag
         try:
-            response = self._session.get(self._config.ruleset_url, headers=headers, timeout=self._config.timeout)
-        except (requests.RequestException, OSError, ValueError) as problem:
+            response, body = self._ask("GET", self._config.ruleset_url, headers=headers)
+        except _PROBLEMS as problem:
             return Unavailable(problem=_reason(problem))
         match response.status_code:
             case HTTPStatus.OK:
                 return Fetched(
-                    body=response.content,
+                    body=body,
                     etag=response.headers.get("ETag"),
                     rollback_allowed=response.headers.get(ALLOW_ROLLBACK) == "1",
                 )
             case HTTPStatus.NOT_MODIFIED if etag is not None:
                 return NotModified()
-            case HTTPStatus.UNAUTHORIZED | HTTPStatus.FORBIDDEN as status:
-                return Refused(status=status)
-            case status:
-                return Unavailable(problem=f"it answered {status}")
+            case _:
+                return _failure(response)
+
+    def send(self, document: bytes, *, timeout: float | None = None) -> Delivery:
+        """Hands over counts."""
+        headers = {"Content-Type": "application/json"}
+        try:
+            response, _ = self._ask("POST", self._config.counts_url, headers=headers, data=document, timeout=timeout)
+        except _PROBLEMS as problem:
+            return Unavailable(problem=_reason(problem))
+        match response.status_code:
+            case HTTPStatus.OK | HTTPStatus.ACCEPTED | HTTPStatus.NO_CONTENT:
+                return Accepted()
+            case (
+                HTTPStatus.BAD_REQUEST | HTTPStatus.REQUEST_ENTITY_TOO_LARGE | HTTPStatus.UNPROCESSABLE_ENTITY
+            ) as status:
+                return Rejected(status=status)
+            case _:
+                return _failure(response)
 
     def close(self) -> None:
         """Lets go of the connection."""
         self._session.close()
 
+    def abandon(self) -> None:
+        """In a forked child: closes its copies of the connections, past locks that the parent's thread may hold."""
+        for adapter in self._session.adapters.values():
+            pools: Any = getattr(getattr(adapter, "poolmanager", None), "pools", None)
+            for pool in list(getattr(pools, "_container", {}).values()):
+                for connection in list(getattr(getattr(pool, "pool", None), "queue", ())):
+                    sock = getattr(connection, "sock", None)
+                    if sock is not None:
+                        sock.close()
+
+    def _ask(
+        self, method: str, url: str, *, timeout: float | None = None, **options: Any
+    ) -> tuple[requests.Response, bytes]:
+        """The response with its whole body, wherever on the same host it is.
+
+        Raises:
+            _PROBLEMS: there is none.
+        """
+        timeout = timeout or self._config.timeout
+        deadline = monotonic() + 2 * timeout
+        for _ in range(_MOST_REDIRECTS + 1):
+            with self._session.request(
+                method, url, timeout=timeout, stream=True, allow_redirects=False, **options
+            ) as response:
+                if not response.is_redirect:
+                    return response, _read(response, deadline)
+                target = urljoin(url, response.headers["Location"])
+            if not _is_same_host(url, target):
+                # The key would go there, too.
+                raise requests.TooManyRedirects(f"it redirects to another host, {urlsplit(target).hostname}")
+            url = target
+        raise requests.TooManyRedirects("it redirects in circles")
+
     def _authorize(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
         if self._config.sdk_key is not None:
             request.headers["Authorization"] = f"Bearer {self._config.sdk_key}"
         return request
+
+
+def _read(response: requests.Response, deadline: float) -> bytes:
+    body = bytearray()
+    # `read1` gives what has arrived, where `read` waits for a full chunk of a trickle; urllib3 has it since 2.2.
+    read = getattr(response.raw, "read1", response.raw.read)
+    while chunk := read(_CHUNK, decode_content=True):
+        body += chunk
+        if len(body) > LARGEST_BODY:
+            raise _TooLarge(f"its answer has more than {LARGEST_BODY >> 20} MiB")
+        if monotonic() > deadline:
+            raise _TooSlow("its answer did not end in time")
+    return bytes(body)
+
+
+def _is_same_host(one: str, other: str) -> bool:
+    """And as safe: a redirect from http to https is welcome, the other way round it is not."""
+    ours, theirs = urlsplit(one), urlsplit(other)
+    if ours.hostname != theirs.hostname:
+        return False
+    return (ours.scheme, ours.port) == (theirs.scheme, theirs.port) or (ours.scheme, theirs.scheme) == ("http", "https")
+
+
+def _failure(response: requests.Response) -> Refused | Unavailable:
+    status = response.status_code
+    if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
+        return Refused(status=status)
+    return Unavailable(problem=f"it answered {status}", retry_after=_retry_after(response))
+
+
+def _retry_after(response: requests.Response) -> float | None:
+    text = response.headers.get("Retry-After", "").strip()
+    if text.isascii() and text.isdigit():
+        # Digits beyond that are no time to wait but an attack on `float`.
+        return float(text[:9])
+    try:
+        return max(0.0, parsedate_to_datetime(text).timestamp() - now())
+    except (ValueError, OverflowError, OSError):
+        return None
 
 
 def _reason(problem: Exception) -> str:
@@ -99,5 +225,7 @@ def _reason(problem: Exception) -> str:
             # The cause is inside urllib3's account of its retries.
             cause = getattr(problem.args[0], "reason", problem) if problem.args else problem
             return f"no connection ({type(cause).__name__})"
+        case requests.TooManyRedirects() | _TooLarge() | _TooSlow():
+            return str(problem)
         case _:
             return f"{type(problem).__name__}: {problem}"

@@ -1,0 +1,91 @@
+"""Forks and ends of the process: whoever has threads or counts is told, and no lock is left held in a child."""
+
+import atexit
+import os
+import sys
+import threading
+from typing import Any, Final, Protocol
+from weakref import WeakValueDictionary
+
+#: Held while a background thread holds locks of other libraries: a fork waits for it, since in the child
+#: nobody would be left to release them.
+quiet: Final = threading.Lock()
+_PATIENCE_AT_FORK: Final = 5.0
+
+#: How often this process came out of a fork. What was begun before the last is the parent's to count.
+forks: Final = [0]
+
+
+class Resident(Protocol):
+    """Something that lives as long as the process, or until it is let go."""
+
+    def after_fork(self) -> None:
+        """In a forked child, whose only thread is the one that forked: makes anew what a fork does not copy."""
+
+    def at_exit(self) -> None:
+        """Hands over what is left, within a bounded time. May be called more than once."""
+
+
+_residents: WeakValueDictionary[int, Resident] = WeakValueDictionary()
+_is_quiet = [False]
+
+
+def adopt(resident: Resident) -> None:
+    """Tells the resident of forks and of the end, as long as anybody holds it; in the order of adoption."""
+    _residents[id(resident)] = resident
+    if len(_residents) == 1:
+        _at_end_of_workers()
+
+
+def dismiss(resident: Resident) -> None:
+    """Tells it no longer."""
+    _residents.pop(id(resident), None)
+
+
+def _all() -> list[Resident]:
+    return [resident for reference in _residents.valuerefs() if (resident := reference()) is not None]
+
+
+def _before_fork() -> None:
+    _is_quiet[0] = quiet.acquire(timeout=_PATIENCE_AT_FORK)
+
+
+def _after_fork_in_parent() -> None:
+    if _is_quiet[0]:
+        quiet.release()
+
+
+def _after_fork_in_child() -> None:
+    forks[0] += 1
+    # Acquired by this very thread before the fork, or held by one that is no more.
+    if quiet.locked():
+        quiet.release()
+    for resident in _all():
+        resident.after_fork()
+    _at_end_of_workers()
+
+
+def _at_exit() -> None:
+    for resident in _all():
+        resident.at_exit()
+
+
+def _at_end_of_workers() -> None:
+    """Workers of multiprocessing, and of Celery's billiard, end without running `atexit`; they have their own way."""
+    for name in ("multiprocessing.util", "billiard.util"):
+        util: Any = sys.modules.get(name)
+        if util is not None:
+            _finalize_in(util)
+
+
+def _finalize_in(util: Any) -> None:
+    def finalize(_: object = None) -> None:
+        util.Finalize(None, _at_exit, exitpriority=0)
+
+    finalize()
+    # A worker that is just being forked forgets all finalizers first, and then calls what is registered here.
+    util.register_after_fork(_at_exit, finalize)
+
+
+atexit.register(_at_exit)
+os.register_at_fork(before=_before_fork, after_in_parent=_after_fork_in_parent, after_in_child=_after_fork_in_child)
