@@ -75,7 +75,15 @@ def vector(generation: str, salt: str, key: str, *, joined: bool, salt_times: in
     }
 
 
-SALTS = [("ai-summaries", 1), ("s", 1), ("ß-flagge", 1), ("s", 23), ("s", 24), ("s", 255), ("s", 256), ("s", 65536)]
+SALTS = [
+    ("ai-summaries", 1),
+    # What a flag's hold-out and its several candidates go by; always joined.
+    ("ai-summaries:holdout:", 1),
+    ("ai-summaries:candidates:", 1),
+    ("s", 1),
+    ("ß-flagge", 1),
+    *(("s", times) for times in (23, 24, 255, 256, 65536)),
+]
 KEYS = [
     ("", 1),
     ("user-1", 1),
@@ -87,7 +95,7 @@ KEYS = [
     ("e\u0301", 1),
     ("\u00e9", 1),
     ("\0", 1),
-    *(("k", times) for times in (22, 23, 24, 25, 254, 255, 256, 257, 65535, 65536)),
+    *(("k", times) for times in (22, 23, 24, 25, 254, 255, 256, 257, 10240, 65535, 65536)),
     *(("é", times) for times in (11, 12, 127, 128)),
 ]
 

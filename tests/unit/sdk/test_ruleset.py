@@ -13,11 +13,23 @@ from jsonschema import Draft202012Validator
 from wavegate import evaluation
 from wavegate.evaluation import (
     FULL_WEIGHT,
+    AllOf,
+    AnyOf,
+    Comparison,
     Flag,
     Generation,
+    Holdout,
+    InSegment,
     InvalidRuleset,
+    Not,
+    Operator,
+    Pilot,
+    Prerequisite,
     Rollout,
+    Rule,
     Ruleset,
+    Share,
+    Stale,
     WavegateError,
     ruleset_from_json,
     ruleset_to_json,
@@ -163,6 +175,62 @@ def test_what_may_be_left_out_has_a_default():
     assert (flag.enabled, flag.generation) == (True, Generation.V3)
 
 
+def test_a_flag_with_a_rollout_and_nothing_more_is_written_with_nothing_more():
+    ruleset = ruleset_from_json(document(deny=[], allow={}, rules=None, pilot=None, prerequisites=[], stale="keep"))
+
+    assert ruleset_to_json(ruleset) == (
+        b'{"environment":"production","flags":{"ai-summaries":{"default_variant":"off","generation":"v3",'
+        b'"rollout":{"candidate":"on","stable":"off","weight":10000},"state":"enabled",'
+        b'"variants":{"off":false,"on":true}}},"revision":7,"schema":1}'
+    )
+
+
+def test_flags_whose_prerequisites_double_are_refused_before_they_cost_anything():
+    def needing(key, *others):
+        needs = tuple(Prerequisite(flag=other, variants=("on",)) for other in others)
+        return Flag(key=key, variants={"on": True}, default_variant="on", prerequisites=needs)
+
+    flags = [needing("f0")] + [needing(f"f{n}", f"f{n - 1}", f"f{n - 1}") for n in range(1, 60)]
+
+    with pytest.raises(InvalidRuleset, match="ask too many others; let it need 64 at most") as refused:
+        Ruleset(environment="e", revision=1, flags={flag.key: flag for flag in flags})
+
+    assert refused.value.path == "flags.f6.prerequisites[1]"
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+def test_a_chain_of_prerequisites_longer_than_the_stack_is_refused(reverse):
+    chain = {
+        f"f{n}": Flag(
+            key=f"f{n}",
+            variants={"on": True},
+            default_variant="on",
+            prerequisites=() if n == 0 else (Prerequisite(flag=f"f{n - 1}", variants=("on",)),),
+        )
+        for n in range(5000)
+    }
+
+    with pytest.raises(InvalidRuleset, match="ask too many others"):
+        Ruleset(environment="e", revision=1, flags=dict(reversed(chain.items())) if reverse else chain)
+
+
+def test_a_chain_of_segments_longer_than_the_stack_is_refused():
+    last = {"s0": Comparison(attribute="x", operator=Operator.EXISTS)}
+    segments = {f"s{n}": InSegment(f"s{n - 1}") for n in range(5000, 0, -1)} | last
+
+    with pytest.raises(InvalidRuleset, match="nested too deeply; use 16 levels at most"):
+        Ruleset(environment="e", revision=1, segments=segments)
+
+
+def test_a_condition_deeper_than_the_stack_is_refused():
+    condition = Comparison(attribute="x", operator=Operator.EXISTS)
+    for _ in range(5000):
+        condition = Not(condition)
+
+    with pytest.raises(InvalidRuleset, match="nested too deeply"):
+        Ruleset(environment="e", revision=1, segments={"s": condition})
+
+
 def test_the_written_form_does_not_depend_on_the_order_of_anything():
     one = document() | {"flags": {"a": document()["flags"]["ai-summaries"], "ß": document()["flags"]["ai-summaries"]}}
     other = dict(reversed(one.items())) | {"flags": dict(reversed(one["flags"].items()))}
@@ -186,13 +254,77 @@ json_values = st.recursive(
 )
 
 
+scalars = text | st.integers(-(2**53), 2**53) | st.floats(allow_nan=False, allow_infinity=False) | st.booleans()
+several = st.lists(scalars, min_size=1, max_size=3).map(tuple)
+affixes = text | st.lists(text, min_size=1, max_size=3).map(tuple)
+numbers = st.integers(-(2**53), 2**53) | st.floats(allow_nan=False, allow_infinity=False)
+versions = st.sampled_from(["1.0.0", "2.10.0-rc.1", "0.0.1-a.b+c"])
+instants = st.sampled_from(["2026-03-01T00:00:00Z", "2026-03-01T00:00+05:30", "1999-12-31T23:59:59.999999-08:00"])
+OPERANDS = {
+    Operator.EQUALS: scalars,
+    Operator.IN: several,
+    Operator.CONTAINS: scalars.filter(lambda value: value != "") | several,
+    Operator.STARTS_WITH: affixes,
+    Operator.ENDS_WITH: affixes,
+    Operator.MATCHES: st.sampled_from(["a", "^(a|b)+\\.$"]),
+    Operator.EXISTS: st.none(),
+}
+
+
+@st.composite
+def comparisons(draw):
+    operator = draw(st.sampled_from(Operator))
+    others = versions if "semver" in operator else instants if "date" in operator else numbers
+    return Comparison(attribute=draw(text), operator=operator, value=draw(OPERANDS.get(operator, others)))
+
+
+conditions = st.recursive(
+    comparisons() | st.just(InSegment("nordics")),
+    lambda inner: (
+        st.lists(inner, min_size=1, max_size=3).map(lambda items: AllOf(tuple(items)))
+        | st.lists(inner, min_size=1, max_size=3).map(lambda items: AnyOf(tuple(items)))
+        | inner.map(Not)
+    ),
+    max_leaves=4,
+)
+people = st.lists(text, max_size=3, unique=True).map(tuple)
+
+
+@st.composite
+def serves(draw, variants):
+    names = draw(st.lists(st.sampled_from(variants), min_size=1, unique=True))
+    first = draw(st.integers(0, FULL_WEIGHT))
+    if len(names) == 1 and draw(st.booleans()):
+        return names[0]
+    weights = [FULL_WEIGHT] if len(names) == 1 else [first, FULL_WEIGHT - first, *[0] * (len(names) - 2)]
+    return tuple(Share(variant=name, weight=weight) for name, weight in zip(names, weights, strict=True))
+
+
+@st.composite
+def pilots(draw):
+    keys, condition = draw(people), draw(st.none() | conditions)
+    return Pilot(
+        keys=keys,
+        condition=draw(conditions) if condition is None and not keys else condition,
+        limit=draw(st.none() | st.integers(3, 20)) if keys else None,
+        opted_out=draw(people),
+    )
+
+
 @st.composite
 def flags(draw):
     variants = draw(st.dictionaries(text, json_values, min_size=2, max_size=4))
     stable, candidate = draw(st.permutations(sorted(variants)))[:2]
+    holdouts = st.builds(Holdout, weight=st.integers(0, FULL_WEIGHT), salt=st.none() | text)
     moving = st.builds(
-        Rollout, stable=st.just(stable), candidate=st.just(candidate), weight=st.integers(0, FULL_WEIGHT)
+        Rollout,
+        stable=st.just(stable),
+        candidate=st.just(candidate) | serves([name for name in sorted(variants) if name != stable]),
+        weight=st.integers(0, FULL_WEIGHT),
+        holdout=st.none() | holdouts,
     )
+    rollout = draw(st.none() | moving)
+    rules = st.builds(Rule, condition=conditions, serve=serves(sorted(variants)), name=st.none() | text)
     return Flag(
         key=draw(text),
         variants=variants,
@@ -201,7 +333,12 @@ def flags(draw):
         salt=draw(st.none() | text),
         bucket_by=draw(st.none() | text),
         generation=draw(st.sampled_from(Generation)),
-        rollout=draw(st.none() | moving),
+        rollout=rollout,
+        deny=draw(people),
+        allow=draw(st.just({}) | people.map(lambda keys: {stable: keys})),
+        rules=tuple(draw(st.lists(rules, max_size=2))),
+        pilot=None if rollout is None else draw(st.none() | pilots()),
+        stale=draw(st.sampled_from(Stale)),
     )
 
 
@@ -211,7 +348,18 @@ def flags(draw):
     flags=st.lists(flags(), max_size=4, unique_by=lambda flag: flag.key),
 )
 def test_a_ruleset_survives_the_wire_and_fits_the_published_schema(environment, revision, flags):
-    ruleset = Ruleset(environment=environment, revision=revision, flags={flag.key: flag for flag in flags})
+    needing = Flag(
+        key="needs all",
+        variants={"on": 1},
+        default_variant="on",
+        prerequisites=tuple(Prerequisite(flag=flag.key, variants=tuple(flag.variants)) for flag in flags),
+    )
+    ruleset = Ruleset(
+        environment=environment,
+        revision=revision,
+        flags={flag.key: flag for flag in flags} | {needing.key: needing},
+        segments={"nordics": Comparison(attribute="country", operator=Operator.IN, value=("NO", "SE"))},
+    )
 
     written = ruleset_to_json(ruleset)
 

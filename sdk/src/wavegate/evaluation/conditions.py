@@ -74,7 +74,9 @@ class Comparison:
         value = self.value
         if self.operator is Operator.EXISTS:
             if value is not None:
-                raise InvalidRuleset("value", f"is {value!r}", "leave it out; say not around exists for its opposite")
+                raise InvalidRuleset(
+                    "value", f"is {_shown(value)}", "leave it out; say not around exists for its opposite"
+                )
         elif self.operator is Operator.EQUALS:
             _check_scalar("value", value)
         elif self.operator is Operator.IN:
@@ -85,13 +87,15 @@ class Comparison:
             _check_pattern(value)
         elif self.operator in NUMERIC:
             if type(value) not in (int, float) or not math.isfinite(value):  # type: ignore[arg-type] # a number here
-                raise InvalidRuleset("value", f"is {value!r}", "give a finite number, not in quotes")
+                raise InvalidRuleset("value", f"is {_shown(value)}", "give a finite number, not in quotes")
         elif self.operator.startswith("semver"):
             if not isinstance(value, str) or read_version(value) is None:
-                raise InvalidRuleset("value", f"is {value!r}", "give a semantic version such as 2.10.0 or 3.0.0-rc.1")
+                raise InvalidRuleset(
+                    "value", f"is {_shown(value)}", "give a semantic version such as 2.10.0 or 3.0.0-rc.1"
+                )
         elif not isinstance(value, str) or read_instant(value) is None:
             raise InvalidRuleset(
-                "value", f"is {value!r}", "give date, time and offset, as in 2026-03-01T09:00:00+01:00"
+                "value", f"is {_shown(value)}", "give date, time and offset, as in 2026-03-01T09:00:00+01:00"
             )
 
     def _check_parts(self, value: object) -> None:
@@ -100,11 +104,11 @@ class Comparison:
         parts = value if isinstance(value, tuple) else (value,)
         for part in parts:
             if self.operator in _AFFIXES and not isinstance(part, str):
-                raise InvalidRuleset("value", f"is {value!r}", "give a string or a list of strings")
+                raise InvalidRuleset("value", f"is {_shown(value)}", "give a string or a list of strings")
             _check_scalar("value", part)
             if part == "":
                 raise InvalidRuleset(
-                    "value", f"is {value!r}", "give strings of one character or more; all have nothing within"
+                    "value", f"is {_shown(value)}", "give strings of one character or more; all have nothing within"
                 )
 
 
@@ -148,6 +152,10 @@ class Not:
 Condition: TypeAlias = Comparison | InSegment | AllOf | AnyOf | Not
 
 
+def _shown(value: object) -> str:
+    return repr(list(value) if isinstance(value, tuple) else value)
+
+
 def _check_not_empty(word: str, conditions: object) -> None:
     if not isinstance(conditions, tuple) or not conditions:
         raise InvalidRuleset(
@@ -157,22 +165,22 @@ def _check_not_empty(word: str, conditions: object) -> None:
 
 def _check_several(value: object) -> None:
     if not isinstance(value, tuple) or not value:
-        raise InvalidRuleset("value", f"is {value!r}", "give a list of one value or more")
+        raise InvalidRuleset("value", f"is {_shown(value)}", "give a list of one value or more")
     for index, item in enumerate(value):
         _check_scalar(f"value[{index}]", item)
 
 
 def _check_scalar(path: str, value: object) -> None:
     if type(value) not in (str, int, float, bool):
-        raise InvalidRuleset(path, f"is {value!r}", "give a string, a number, true or false")
+        raise InvalidRuleset(path, f"is {_shown(value)}", "give a string, a number, true or false")
     check_json(path, value)
 
 
 def _check_pattern(value: object) -> None:
     if not isinstance(value, str):
-        raise InvalidRuleset("value", f"is {value!r}", "give a regular expression as a string")
+        raise InvalidRuleset("value", f"is {_shown(value)}", "give a regular expression as a string")
     try:
         compile_pattern(value)
     except ValueError as refused:
         problem, _, advice = str(refused).partition("; ")
-        raise InvalidRuleset("value", f"{problem}, in {value!r}", advice) from None
+        raise InvalidRuleset("value", f"{problem}, in {_shown(value)}", advice) from None

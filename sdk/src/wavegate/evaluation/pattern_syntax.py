@@ -126,7 +126,8 @@ class _Reader:
                     )
                 node = self.alternatives(depth + 1)
                 self._take()  # alternatives end at a closing bracket, or at the end, which this refuses
-                return node
+                # A group of alternatives is one thing, to an anchor beside it as well.
+                return Sequence((node,)) if isinstance(node, Alternatives) else node
             case "[":
                 return self._class()
             case ".":

@@ -57,5 +57,7 @@ def kind(value: object) -> str:
             return "a string"
         case list():
             return "a list"
+        case Mapping():
+            return "an object"
         case _:
             return f"of type {type(value).__name__}"
