@@ -13,7 +13,7 @@ export UV_PYTHON_DOWNLOADS := never
 export UV_SYSTEM_CERTS := true
 MAKEFLAGS += --no-builtin-rules --no-print-directory
 .DELETE_ON_ERROR:
-.PHONY: help demo test check format lock setup clean prometheus
+.PHONY: help demo test check format bench-sdk lock setup clean prometheus
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
@@ -33,6 +33,10 @@ check: .venv/.dev ## Check format, style, types and layers
 format: .venv/.dev ## Format the code and mend what can be mended by machine
 	$(BIN)/ruff check --fix-only --quiet
 	$(BIN)/ruff format --quiet
+
+# See docs/benchmarks.md; ARGS=--quick takes a minute.
+bench-sdk: $(VENV)
+	$(BIN)/python tests/benchmarks/sdk_peers $(ARGS)
 
 lock: $(UV) ## Lock the dependencies with hashes (ARGS=--upgrade moves to the newest)
 	$(LOCK) requirements/uv.in -o requirements/uv.txt

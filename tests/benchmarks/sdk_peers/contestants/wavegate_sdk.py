@@ -1,0 +1,34 @@
+"""Wavegate: the candidate, with exposures counted."""
+
+from collections.abc import Sequence
+
+from ruleset import ruleset
+from workload import Flag, Question
+
+import wavegate
+
+
+class Contestant:
+    def document(self, flags: Sequence[Flag]) -> str:
+        return ruleset(flags)
+
+    def load(self, document: str) -> None:
+        self.client = wavegate.Client.offline(document)
+
+    def prepare(self, questions: Sequence[Question]) -> list[tuple]:
+        return [(question.flag, question.user.key, *question.user.attributes.values()) for question in questions]
+
+    def evaluate(self, prepared: Sequence[tuple]) -> list[bool]:
+        """With rules as an app writes it: attributes by name, from whatever it has of the user."""
+        is_enabled = self.client.is_enabled
+        if len(prepared[0]) == 2:
+            return [is_enabled(flag, user) for flag, user in prepared]
+        return [
+            is_enabled(flag, user, country=country, plan=plan, days=days)
+            for flag, user, country, plan, days in prepared
+        ]
+
+    def provider(self):
+        from wavegate.openfeature import WavegateProvider
+
+        return WavegateProvider(self.client)
