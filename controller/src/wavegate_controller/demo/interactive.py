@@ -165,7 +165,7 @@ def _hint(rollouts: list[Document], actions: Actions) -> str:
     """One thing to try, whatever the situation is."""
     watched = [each for each in rollouts if each["state"] in WATCHED]
     if actions.outage:
-        return "Prometheus is stopped: the rollouts hold and do not move. p starts it again"
+        return "Prometheus is stopped, so nothing moves. p starts it again"
     if broken := [each["flag"] for each in watched if actions.faults[each["flag"]]]:
         return f"{' and '.join(broken)} is broken: watch it being rolled back"
     if watched:

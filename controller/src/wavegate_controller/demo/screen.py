@@ -20,15 +20,8 @@ from wavegate_controller.terminal import rollout_panel, wave_track
 Document = Mapping[str, Any]
 
 _KEYS: Final = (
-    ("e", "errors"),
-    ("l", "latency"),
-    ("h", "heal"),
-    ("p", "Prometheus off/on"),
-    ("r", "roll back"),
-    ("n", "promote"),
-    ("s", "start again"),
-    ("tab", "other feature"),
-    ("q", "quit"),
+    {"e": "errors", "l": "latency", "h": "heal", "p": "Prometheus off/on"},
+    {"r": "roll back", "n": "promote", "s": "start again", "tab": "other feature", "q": "quit"},
 )
 _SIGNS: Final[Mapping[str, tuple[str, str]]] = {
     VerdictKind.PASS: ("✓", "green"),
@@ -176,10 +169,8 @@ def _services(services: Mapping[str, str]) -> RenderableType:
 
 
 def _keys(selected: str) -> RenderableType:
-    # Spaces that do not break keep a key beside what it does.
-    keys = [Text.assemble((f"\N{NBSP}{key}\N{NBSP}", "reverse"), f"\N{NBSP}{_unbroken(what)}") for key, what in _KEYS]
-    return Group(Text(f"keys for {selected}", "dim"), Text("  ").join(keys))
-
-
-def _unbroken(what: str) -> str:
-    return what.replace(" ", "\N{NBSP}")
+    rows = [
+        Text("  ").join(Text.assemble((f" {key} ", "reverse"), f" {what}") for key, what in row.items())
+        for row in _KEYS
+    ]
+    return Group(Text(f"keys for {selected}", "dim"), *rows)
