@@ -44,7 +44,7 @@ def as_ruleset(example):
     return {"schema": 1, "environment": "production", "revision": 1, "segments": segments, "flags": {"f": flag}}
 
 
-@pytest.mark.parametrize("example", examples(), ids=lambda example: next(iter(example)))
+@pytest.mark.parametrize("example", list(examples()), ids=lambda example: next(iter(example)))
 def test_an_example_of_the_page_is_accepted(example):
     document = as_ruleset(example)
 
