@@ -2,111 +2,29 @@
 
 import json
 import logging
+import os
+import resource
 import socket
+import subprocess
+import sys
 import threading
 import time
-from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from pathlib import Path
 
 import pytest
 from prometheus_client import CollectorRegistry
 
-from wavegate import Client, ErrorCode, InvalidRuleset
+from support.stand_in import HALF, Answer, StandIn, document
+from wavegate import Client, ErrorCode, InvalidRuleset, Reason
 
 QUICK = {"poll_interval": 0.02, "timeout": 2.0}
 
 
-def document(revision=1, *, on=True, environment="production"):
-    flag = {"variants": {"on": True, "off": False}, "default_variant": "on" if on else "off"}
-    return {"schema": 1, "environment": environment, "revision": revision, "flags": {"search": flag}}
-
-
-@dataclass
-class Answer:
-    body: bytes = b""
-    status: int = 200
-    headers: dict = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Seen:
-    path: str
-    headers: dict
-    status: int
-
-
-class Controller:
-    """A server that serves one answer, with its ETag, until it is told another."""
-
-    def __init__(self, port=0):
-        self.answer = Answer(status=503)
-        self.seen = []
-        self._condition = threading.Condition()
-        controller = self
-
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def do_GET(self):
-                controller._respond(self)
-
-            def log_message(self, *_):
-                pass
-
-        class Server(ThreadingHTTPServer):
-            daemon_threads = True
-
-        self._server = Server(("127.0.0.1", port), Handler)
-        self.port = self._server.server_address[1]
-        self.url = f"http://127.0.0.1:{self.port}"
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,))
-        self._thread.start()
-
-    def serve(self, ruleset, **headers):
-        body = json.dumps(ruleset).encode()
-        self.answer = Answer(body=body, headers={"ETag": f'"{hash(body)}"'} | headers)
-
-    def fail(self, status):
-        self.answer = Answer(status=status)
-
-    def wait_for_requests(self, more, status=None, timeout=10):
-        """Waits until that many further requests were answered (with that status)."""
-        with self._condition:
-            start = len(self.seen)
-
-            def enough():
-                return sum(status in (None, one.status) for one in self.seen[start:]) >= more
-
-            assert self._condition.wait_for(enough, timeout), self.seen[start:]
-
-    def close(self):
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
-
-    def _respond(self, handler):
-        answer = self.answer
-        etag = answer.headers.get("ETag")
-        if etag is not None and handler.headers.get("If-None-Match") == etag:
-            answer = Answer(status=304, headers={"ETag": etag})
-        handler.send_response(answer.status)
-        for name, value in answer.headers.items():
-            handler.send_header(name, value)
-        if answer.status != 304:
-            handler.send_header("Content-Length", str(len(answer.body)))
-        # One connection a request: a kept one would outlive the server in the tests that stop it.
-        handler.send_header("Connection", "close")
-        handler.close_connection = True
-        handler.end_headers()
-        handler.wfile.write(answer.body)
-        with self._condition:
-            self.seen.append(Seen(handler.path, dict(handler.headers), answer.status))
-            self._condition.notify_all()
-
-
 @pytest.fixture
 def controller():
-    controller = Controller()
+    controller = StandIn()
     yield controller
     controller.close()
 
@@ -121,7 +39,7 @@ def make_client(controller, registry):
     made = []
 
     def make(url=controller.url, **options):
-        client = Client(url, registry=registry, **QUICK | options)
+        client = Client(url, **{"registry": registry} | QUICK | options)
         made.append(client)
         return client
 
@@ -206,7 +124,7 @@ def test_a_client_that_starts_before_its_controller_answers_defaults_and_catches
     client = make_client(f"http://127.0.0.1:{port}")
     assert not client.wait_ready(0.2)
     before = client.details("search", "user-1", default=True)
-    late = Controller(port)
+    late = StandIn(port)
     try:
         late.serve(document(4))
         assert client.wait_ready(10)
@@ -394,3 +312,232 @@ def test_closing_does_not_wait_for_a_server_that_never_answers(make_client):
         peer.close()
 
     assert elapsed < 2
+
+
+@pytest.mark.parametrize("status", [429, 503])
+@pytest.mark.parametrize("form", ["seconds", "date"])
+def test_a_controller_that_asks_for_rest_is_left_alone_that_long(controller, make_client, status, form):
+    until = format_datetime(datetime.now(UTC) + timedelta(seconds=2), usegmt=True)
+    controller.fail(status, Retry_After="1" if form == "seconds" else until)
+
+    make_client()
+    controller.wait_for_requests(1, status=status)
+    asked = len(controller.seen)
+    time.sleep(0.6)  # many looks, had it not asked
+
+    assert len(controller.seen) == asked
+    controller.wait_for_requests(1, status=status, timeout=5)
+
+
+@pytest.mark.parametrize("text", ["soon", "-1", "99999999999999999999", "Thu, 01 Jan 1970 00:00:00 GMT", "²"])
+def test_whatever_stands_in_retry_after_the_client_comes_back(controller, make_client, monkeypatch, text):
+    monkeypatch.setattr("wavegate.client.poller._LONGEST_REST", 0.05)
+    controller.fail(503, Retry_After=text)
+
+    make_client()
+
+    controller.wait_for_requests(3, status=503)
+
+
+def test_after_an_outage_the_ruleset_comes_within_a_few_intervals(controller, make_client):
+    controller.serve(document())
+    client = make_client(poll_interval=0.1)
+    client.wait_ready(10)
+    controller.fail(503)
+    controller.wait_for_requests(5, status=503)
+
+    began = time.monotonic()
+    controller.serve(document(2))
+    wait_until(lambda: client.revision == 2)
+
+    # Four intervals and their jitter, where an unbounded back-off would have come to 3 s by now.
+    assert time.monotonic() - began < 1
+
+
+def test_a_condition_that_comes_and_goes_is_not_logged_in_a_storm(controller, make_client, caplog):
+    caplog.set_level(logging.INFO, logger="wavegate")
+    make_client()
+    for revision in range(1, 6):
+        controller.serve(document(revision))
+        controller.wait_for_requests(1, status=200)
+        controller.fail(500)
+        controller.wait_for_requests(1, status=500)
+
+    assert [record.action for record in caplog.records] == ["controller_unavailable", "ruleset_fresh"]
+
+
+def test_a_body_beyond_all_measure_is_refused(controller, make_client, caplog, monkeypatch):
+    monkeypatch.setattr("wavegate.client.transport.LARGEST_BODY", 10_000)
+    controller.serve(document())
+    client = make_client()
+    client.wait_ready(10)
+
+    controller.serve(document(2, variants={"on": True, "off": "x" * 10_000}))
+    controller.wait_for_requests(2, status=200)
+
+    assert client.revision == 1
+    assert "its answer has more than" in caplog.text
+
+
+def test_an_answer_that_never_ends_is_given_up(controller, make_client, caplog):
+    controller.answer = Answer(body=b" " * 1000, trickle=0.05)
+
+    make_client(timeout=0.2)
+    wait_until(lambda: warnings(caplog))
+
+    assert "its answer did not end in time" in caplog.text
+
+
+def test_a_redirect_on_the_same_host_is_followed(controller, make_client):
+    controller.serve(document())
+    moved = StandIn()
+    try:
+        moved.answer = Answer(status=308, headers={"Location": "/elsewhere"})
+        client = make_client(moved.url, sdk_key="wg_sdk_1")
+        moved.wait_for_requests(2, status=308)
+        moved.serve(document(3))
+        assert client.wait_ready(10)
+        assert "/elsewhere" in {one.path for one in moved.seen}
+    finally:
+        moved.close()
+
+
+def test_the_key_is_never_taken_to_another_host(controller, make_client, caplog):
+    controller.serve(document())
+    moved = StandIn()
+    try:
+        # Another port is another host: who listens there is somebody else.
+        moved.answer = Answer(status=307, headers={"Location": f"{controller.url}/sdk/v1/ruleset"})
+        client = make_client(moved.url, sdk_key="wg_sdk_1")
+        moved.wait_for_requests(2, status=307)
+    finally:
+        moved.close()
+
+    assert client.revision is None
+    assert controller.seen == []
+    assert "it redirects to another host" in caplog.text
+
+
+def test_the_controller_counts_as_connected_while_it_answers(controller, make_client, registry):
+    client = make_client()
+    controller.wait_for_requests(1, status=503)
+    before = registry.get_sample_value("wavegate_stream_connected")
+    controller.serve(document())
+    wait_until(lambda: client.connected)
+
+    assert before == 0
+    assert registry.get_sample_value("wavegate_stream_connected") == 1
+    controller.fail(500)
+    wait_until(lambda: registry.get_sample_value("wavegate_stream_connected") == 0)
+
+
+def test_a_flag_that_must_not_run_blind_answers_its_default_until_the_controller_is_back(controller, make_client):
+    blind = HALF | {"default_variant": "off", "rollout": HALF["rollout"] | {"weight": 100_000}}
+    ruleset = document(1, stale="default", **blind)
+    ruleset["flags"]["keeps"] = document(**blind)["flags"]["search"]
+    controller.serve(ruleset)
+    client = make_client(stale_after=0.3)
+    client.wait_ready(10)
+    fresh = client.is_enabled("search", "user-1")
+
+    controller.fail(503)
+    wait_until(lambda: not client.is_enabled("search", "user-1"))
+    stale = client.details("search", "user-1", default=True)
+    kept = client.is_enabled("keeps", "user-1")
+    controller.serve(ruleset)
+    wait_until(lambda: client.is_enabled("search", "user-1"))
+
+    assert fresh is True
+    assert (stale.value, stale.reason) == (False, Reason.STALE)
+    assert kept is True
+
+
+def test_a_full_disk_costs_a_warning_and_leaves_the_old_cache(controller, tmp_path):
+    """In a process of its own that may not write files of more than a few bytes."""
+    cache = tmp_path / "ruleset.json"
+    cache.write_text(json.dumps(document(3)))
+    controller.serve(document(4))
+    code = """
+import sys, wavegate, prometheus_client
+client = wavegate.Client(sys.argv[1], cache_path=sys.argv[2], poll_interval=0.02)
+while client.revision != 4: pass
+client.close()
+"""
+
+    run = subprocess.run(
+        [sys.executable, "-c", code, controller.url, cache],
+        capture_output=True,
+        text=True,
+        timeout=30,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (20, 20)),
+        check=True,
+    )
+
+    assert run.stderr.count("the ruleset was not kept on disk") == 1
+    assert json.loads(cache.read_text())["revision"] == 3
+    assert [path.name for path in tmp_path.iterdir()] == ["ruleset.json"]
+
+
+def test_two_processes_may_share_a_cache_file(controller, tmp_path):
+    cache = tmp_path / "ruleset.json"
+    code = """
+import sys, wavegate
+client = wavegate.Client(sys.argv[1], cache_path=sys.argv[2], poll_interval=0.002)
+while client.revision != 20: pass
+client.close()
+"""
+    controller.serve(document())
+    apps = [subprocess.Popen([sys.executable, "-c", code, controller.url, cache]) for _ in range(2)]
+    try:
+        wait_until(cache.exists)
+        for revision in range(2, 21):
+            controller.serve(document(revision))
+            controller.wait_for_requests(2, status=200)
+            # Whenever one looks, there is a whole ruleset.
+            assert json.loads(cache.read_text())["revision"] <= revision
+        assert [app.wait(20) for app in apps] == [0, 0]
+    finally:
+        for app in apps:
+            app.kill()
+            app.wait()
+
+    assert json.loads(cache.read_text())["revision"] == 20
+    assert [path.name for path in tmp_path.iterdir()] == ["ruleset.json"]
+
+
+def test_clients_that_start_together_do_not_ask_together(controller, make_client):
+    """With something to answer from, the first look may come at any time within the interval."""
+    controller.serve(document())
+
+    for _ in range(20):
+        make_client(poll_interval=0.5, bootstrap=document())
+    controller.wait_for_requests(20)
+
+    first = sorted(one.at for one in controller.seen[:20])
+    assert first[-1] - first[0] > 0.2
+
+
+def test_no_thread_and_no_socket_is_left_after_closing(make_client):
+    with StandIn(keep_alive=True) as controller:
+        controller.serve(document())
+        client = make_client(controller.url, post_counts=True, post_interval=0.02, registry=None)
+        client.wait_ready(10)
+        wait_until(controller.posts)
+
+        client.close()
+
+        assert not [thread for thread in threading.enumerate() if thread.name.startswith("wavegate")]
+        peers = [sock for sock in _sockets() if sock == controller.port]
+        assert peers == []
+
+
+def _sockets():
+    """The ports that this process is connected to."""
+    ports = []
+    for descriptor in Path("/proc/self/fd").iterdir():
+        try:
+            with socket.socket(fileno=os.dup(int(descriptor.name))) as sock:
+                ports.append(sock.getpeername()[1])
+        except (OSError, IndexError):
+            continue
+    return ports

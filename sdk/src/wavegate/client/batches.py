@@ -65,10 +65,10 @@ class Batches:
 
     def _entries(self) -> Iterator[tuple[str, str, Told]]:
         for key, cell in self._counters.all_evaluations():
-            count = cell[0]
-            if more := count - self._told.get(key, 0):
+            count, before = cell[0], self._told.get(key)
+            if count != before:
                 flag, variant, reason = key
-                entry = {"flag": flag, "variant": variant, "reason": reason, "count": more}
+                entry = {"flag": flag, "variant": variant, "reason": reason, "count": count - (before or 0)}
                 yield "evaluations", json.dumps(entry), {key: count}
         for arm in self._counters.all_arms():
             entry, counted = self._arm(arm)
