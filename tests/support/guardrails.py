@@ -23,6 +23,21 @@ def increment(n_t: int, x_t: int, n_c: int, x_c: int, *, cohorts: int = 1) -> In
     )
 
 
+def turn(counted: Increment, by: int) -> Increment:
+    """The same counts in other cohorts."""
+
+    def row(values: tuple[int, ...]) -> tuple[int, ...]:
+        first = by % len(values)
+        return values[first:] + values[:first]
+
+    return Increment(
+        candidate_requests=row(counted.candidate_requests),
+        candidate_amount=row(counted.candidate_amount),
+        stable_requests=row(counted.stable_requests),
+        stable_amount=row(counted.stable_amount),
+    )
+
+
 def reads(
     increments: Iterable[Increment | Sequence[Increment]],
     *,
@@ -30,14 +45,17 @@ def reads(
     since: datetime = BEGIN,
     tick: timedelta = MINUTE,
     exposure: Exposure | None = None,
+    turning: bool = True,
 ) -> list[Entry]:
-    """One read each `tick` after the wave's begin."""
+    """One read each `tick` after the wave's begin; `turning`, what does not divide goes to other cohorts each time."""
     return [
         Entry(
             at=since + number * tick,
             wave=wave,
             wave_since=since,
-            increments=(each,) if isinstance(each, Increment) else tuple(each),
+            increments=tuple(
+                turn(one, number if turning else 0) for one in ((each,) if isinstance(each, Increment) else each)
+            ),
             exposure=exposure,
         )
         for number, each in enumerate(increments, start=1)

@@ -13,6 +13,13 @@ from wavegate_controller.domain.guardrail.assessment import (
     Outcome,
     Reason,
 )
+from wavegate_controller.domain.guardrail.estimate import (
+    WaveEstimate,
+    bad_outcomes_to_pass,
+    bad_outcomes_to_roll_back,
+    estimate,
+)
+from wavegate_controller.domain.guardrail.explain import explain
 from wavegate_controller.domain.guardrail.log import Entry, Exposure, Increment, decode, encode
 from wavegate_controller.domain.guardrail.policy import (
     DEFAULT_METRICS,
@@ -24,6 +31,7 @@ from wavegate_controller.domain.guardrail.policy import (
 )
 from wavegate_controller.domain.guardrail.reading import Totals
 from wavegate_controller.domain.guardrail.rule import CEILING_EVIDENCE, assess, assess_log
+from wavegate_controller.domain.guardrail.snapshot import load, save
 from wavegate_controller.domain.guardrail.state import State, advance, fold, start
 
 __all__ = [
@@ -46,11 +54,18 @@ __all__ = [
     "Reason",
     "State",
     "Totals",
+    "WaveEstimate",
     "advance",
     "assess",
     "assess_log",
+    "bad_outcomes_to_pass",
+    "bad_outcomes_to_roll_back",
     "decode",
     "encode",
+    "estimate",
+    "explain",
     "fold",
+    "load",
+    "save",
     "start",
 ]

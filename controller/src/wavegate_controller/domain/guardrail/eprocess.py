@@ -26,9 +26,9 @@ class Block(NamedTuple):
     """Concurrent counts of both arms."""
 
     candidate: float
-    candidate_bad: int
+    candidate_bad: float
     stable: float
-    stable_bad: int
+    stable_bad: float
 
 
 def log_evidence(block: Block, effect: float, *, margin: float, absolute: float) -> float:
@@ -53,7 +53,7 @@ def not_worse(block: Block, *, margin: float, absolute: float) -> tuple[float, .
     return tuple([log_evidence(block, ratio / edge, margin=margin, absolute=absolute) for ratio in RATIOS])
 
 
-def above_ceiling(logs: Sequence[float], *, requests: int, bad: int, ceiling: float) -> tuple[float, ...]:
+def above_ceiling(logs: Sequence[float], *, requests: float, bad: float, ceiling: float) -> tuple[float, ...]:
     """The next values of a detector for rates above the ceiling.
 
     It starts anew wherever it would fall below 1: old calm does not weigh against new harm (CUSUM e-detector; Shin,

@@ -11,6 +11,7 @@ from typing import Final
 
 from wavegate_controller.domain.guardrail.design_effect import Arm, between, few_cohorts
 from wavegate_controller.domain.guardrail.eprocess import GREATEST_LOG
+from wavegate_controller.domain.guardrail.estimate import least
 from wavegate_controller.domain.guardrail.log import Increment
 from wavegate_controller.domain.guardrail.policy import GuardrailMetric, GuardrailWave
 from wavegate_controller.domain.guardrail.reading import Reading, Totals, Turn
@@ -25,6 +26,8 @@ _BESIDE: Final = 0.7
 _THIS_WAVE: Final = 0.1
 #: Constant values have no spread at all; they are taken to spread by a ten-thousandth of the mean.
 _LEAST_SPREAD: Final = 1e-4
+#: So many times the time that was needed so far is not promised.
+_LONGEST: Final = 10_000.0
 #: Below this, the normal distribution function is left to its asymptote.
 _FAR: Final = -30.0
 
@@ -116,14 +119,31 @@ class Strata:
         scale = self.stable / self.weight + absolute
         if scale <= 0:
             return 1.0
-        edge = 1 + margin
-        theta = (self.candidate - edge * self.stable) / self.weight - absolute
-        spread = between(self.candidate_residuals, self.live_candidate.bit_count()) + edge**2 * between(
+        theta = (self.candidate - (1 + margin) * self.stable) / self.weight - absolute
+        return _mixture(theta if worse else -theta, self._variance(margin, scale), scale)
+
+    def times_to_pass(self, *, margin: float, absolute: float, needed: float) -> float | None:
+        """How many times as long as so far it takes to show a candidate that is as good as stable; None if too long."""
+        if self.evidence(margin=margin, absolute=absolute, worse=False) >= needed:
+            return 1.0
+        if not self.weight or self.live < _LEAST_COHORTS:
+            return None
+        mean = self.stable / self.weight
+        if mean + absolute <= 0:
+            return None
+        variance = self._variance(margin, mean + absolute)
+
+        def shown(times: float) -> bool:
+            return _mixture(margin * mean + absolute, variance / times, mean + absolute) >= needed
+
+        return least(shown, 1.0, _LONGEST) if shown(_LONGEST) else None
+
+    def _variance(self, margin: float, scale: float) -> float:
+        """Of the weighted difference of the means."""
+        spread = between(self.candidate_residuals, self.live_candidate.bit_count()) + (1 + margin) ** 2 * between(
             self.stable_residuals, self.live_stable.bit_count()
         )
-        variance = max(few_cohorts(self.live) * spread / self.weight**2, (_LEAST_SPREAD * scale) ** 2)
-        direction = theta if worse else -theta
-        return math.fsum([_normal_mixture(direction, variance, part * scale) for part in _SCALES]) / len(_SCALES)
+        return max(few_cohorts(self.live) * spread / self.weight**2, (_LEAST_SPREAD * scale) ** 2)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -176,10 +196,10 @@ class MeanState:
         here, everything = Strata.of(self.candidate, self.stable), self.strata()
 
         def worse(strata: Strata) -> float:
-            return strata.evidence(margin=metric.margin, absolute=metric.absolute_margin / metric.unit, worse=True)
+            return strata.evidence(margin=metric.margin, absolute=metric.absolute, worse=True)
 
         def not_worse(margin: float) -> float:
-            return here.evidence(margin=margin, absolute=metric.gate_absolute_margin / metric.unit, worse=False)
+            return here.evidence(margin=margin, absolute=metric.gate_absolute, worse=False)
 
         regression = (_BESIDE if self.later else _ALONE) * worse(everything)
         if self.this_wave:
@@ -198,6 +218,10 @@ class MeanState:
     def strata(self) -> Strata:
         """All waves so far."""
         return self.past.plus(Strata.of(self.candidate, self.stable))
+
+
+def _mixture(direction: float, variance: float, scale: float) -> float:
+    return math.fsum([_normal_mixture(direction, variance, part * scale) for part in _SCALES]) / len(_SCALES)
 
 
 def _normal_mixture(direction: float, variance: float, tau: float) -> float:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
 from itertools import pairwise
-from typing import Final
+from typing import Final, assert_never
 
 from wavegate.evaluation import FULL_WEIGHT
 from wavegate_controller.domain.errors import Invalid
@@ -16,6 +16,9 @@ from wavegate_controller.domain.flag import check_name
 _CONTROL_FADES: Final = 90 * FULL_WEIGHT // 100
 #: "Less than twice as bad" is the loosest thing that opens a small wave early.
 _LOOSEST_EARLY_MARGIN: Final = 1.0
+#: Of a SHARE: one more bad outcome in 10,000 requests is no regression; a gate tolerates five.
+_ABSOLUTE_MARGIN: Final = 0.0001
+_GATE_ABSOLUTE_MARGIN: Final = 0.0005
 
 
 class MetricKind(StrEnum):
@@ -44,11 +47,12 @@ class GuardrailMetric:
         guardrail: a wave passes only when this metric allows it; otherwise it can only roll back.
         weight: of its evidence in the mean over the metrics, relative to the others.
         margin: harm relative to stable that is no regression (delta).
-        absolute_margin: harm on top of it, in shares or in the metric's unit (eps). It makes rare errors judgeable.
+        absolute_margin: harm on top of it, as a share of the requests or, for a MEAN, in its own terms (dollars). It
+            makes rare errors judgeable. None: 0.0001 for a SHARE, nothing for the others.
         early_harm: share of the users times margin that opens a gate early; the margin for a share s is
             `early_harm / s - early_harm`, the rest of the tolerance being absolute.
         final_margin: relative harm that the last gate rules out.
-        gate_absolute_margin: absolute part of both gate margins.
+        gate_absolute_margin: absolute part of both gate margins. None: 0.0005 for a SHARE, nothing for the others.
         unit: what one step of a MEAN's counts is worth, such as 1e-6 where dollars are counted in millionths.
         ceiling: share of bad outcomes that rolls back whatever stable does; None watches for none. Only for SHARE.
     """
@@ -58,10 +62,10 @@ class GuardrailMetric:
     guardrail: bool = True
     weight: float = 1.0
     margin: float = 0.01
-    absolute_margin: float = 0.0001
+    absolute_margin: float | None = None
     early_harm: float = 0.05
     final_margin: float = 0.20
-    gate_absolute_margin: float = 0.0005
+    gate_absolute_margin: float | None = None
     unit: float = 1.0
     ceiling: float | None = 0.25
 
@@ -70,16 +74,40 @@ class GuardrailMetric:
         _check_number("weight", self.weight, above=0, expected="more than 0")
         _check_number("unit", self.unit, above=0, expected="more than 0, such as 1e-6")
         _check_number("margin", self.margin, least=0, expected="0 or more, such as 0.01 for 1 %")
-        _check_number("absolute_margin", self.absolute_margin, least=0, expected="0 or more, such as 0.0001")
         _check_number("early_harm", self.early_harm, least=0, expected="0 or more, such as 0.05")
         _check_number("final_margin", self.final_margin, least=0, expected="0 or more, such as 0.2 for 20 %")
-        _check_number("gate_absolute_margin", self.gate_absolute_margin, least=0, expected="0 or more, such as 0.0005")
-        if self.kind is MetricKind.SHARE:
-            for name in ("absolute_margin", "gate_absolute_margin"):
-                if getattr(self, name) >= 1:
-                    raise Invalid(name, f"{getattr(self, name)} is not a share", "less than 1, such as 0.0005")
+        for name in ("absolute_margin", "gate_absolute_margin"):
+            margin = getattr(self, name)
+            if margin is None:
+                continue
+            if self.kind is MetricKind.USERS:
+                raise Invalid(name, "has no meaning for users, who are counted without requests", "no such field")
+            _check_number(name, margin, least=0, expected="0 or more, such as 0.0005")
+            if self.kind is MetricKind.SHARE and margin >= 1:
+                raise Invalid(name, f"{margin} is not a share", "less than 1, such as 0.0005")
         if self.ceiling is not None and not 0 < self.ceiling < 1:
             raise Invalid("ceiling", f"{self.ceiling} is not a share", "more than 0 and less than 1, or none")
+
+    @property
+    def absolute(self) -> float:
+        """The absolute margin of the rollback, in steps of the counts."""
+        return self._steps(self.absolute_margin, _ABSOLUTE_MARGIN)
+
+    @property
+    def gate_absolute(self) -> float:
+        """The absolute margin of the gates, in steps of the counts."""
+        return self._steps(self.gate_absolute_margin, _GATE_ABSOLUTE_MARGIN)
+
+    def _steps(self, margin: float | None, default: float) -> float:
+        match self.kind:
+            case MetricKind.SHARE:
+                return default if margin is None else margin
+            case MetricKind.MEAN:
+                return (margin or 0.0) / self.unit
+            case MetricKind.USERS:
+                return 0.0
+            case _:
+                assert_never(self.kind)
 
     def early_margin(self, share: float) -> float:
         """Relative harm to rule out before a gate opens early: the more users, the less."""

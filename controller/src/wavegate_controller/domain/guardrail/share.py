@@ -67,7 +67,7 @@ class ShareState:
         ceiling = state.ceiling
         if metric.ceiling is not None:
             ceiling = eprocess.above_ceiling(
-                ceiling, requests=int(counted.candidate), bad=counted.candidate_bad, ceiling=metric.ceiling
+                ceiling, requests=counted.candidate, bad=counted.candidate_bad, ceiling=metric.ceiling
             )
         if not turn.wave.has_control:
             return replace(state, candidate=candidate, stable=stable, ceiling=ceiling)
@@ -85,9 +85,7 @@ class ShareState:
             candidate=candidate,
             stable=stable,
             cohorts=state.cohorts,
-            sums=eprocess.add(
-                state.sums, eprocess.regression(opened, margin=metric.margin, absolute=metric.absolute_margin)
-            ),
+            sums=eprocess.add(state.sums, eprocess.regression(opened, margin=metric.margin, absolute=metric.absolute)),
             starts=starts,
             early=_gate(state.early, opened, metric, metric.early_margin(turn.wave.share)),
             final=_gate(state.final or _NO_RATIOS, opened, metric, metric.final_margin) if turn.last_gate else (),
@@ -145,7 +143,7 @@ def _weight(turn: Turn) -> float:
 
 
 def _gate(logs: Sequence[float], block: Block, metric: GuardrailMetric, margin: float) -> tuple[float, ...]:
-    return eprocess.add(logs, eprocess.not_worse(block, margin=margin, absolute=metric.gate_absolute_margin))
+    return eprocess.add(logs, eprocess.not_worse(block, margin=margin, absolute=metric.gate_absolute))
 
 
 def _block(candidate: Arm, stable: Arm) -> Block:
@@ -155,7 +153,7 @@ def _block(candidate: Arm, stable: Arm) -> Block:
 def _totals(block: Block) -> Totals:
     return Totals(
         candidate_requests=int(block.candidate),
-        candidate_amount=block.candidate_bad,
+        candidate_amount=int(block.candidate_bad),
         stable_requests=int(block.stable),
-        stable_amount=block.stable_bad,
+        stable_amount=int(block.stable_bad),
     )
