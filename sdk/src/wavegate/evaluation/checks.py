@@ -14,7 +14,8 @@ def check_text(path: str, text: object, verb: str = "is") -> None:
     """A name, a key, a salt."""
     if not isinstance(text, str) or not text:
         raise InvalidRuleset(path, f"{verb} {text!r}", "give a string of one character or more")
-    _check_unicode(path, text)
+    if not text.isascii():
+        _check_unicode(path, text)
 
 
 def check_keys(path: str, keys: object) -> None:

@@ -52,12 +52,12 @@ def compile_flag(flag: Flag, present: Present[T], ruleset: Ruleset | None = None
     """
     if ruleset is None:
         ruleset = Ruleset(environment="none", revision=0, flags={flag.key: flag})
-    return _Compiler(ruleset).compile(flag, present)
+    return Compiler(ruleset).compile(flag, present)
 
 
 def compile_flags(ruleset: Ruleset, present: Present[T]) -> dict[str, CompiledFlag[T]]:
     """Every flag of a ruleset, as `compile_flag` does one."""
-    compiler = _Compiler(ruleset)
+    compiler = Compiler(ruleset)
     return {key: compiler.compile(flag, present) for key, flag in ruleset.flags.items()}
 
 
@@ -66,8 +66,8 @@ def as_it_is(answer: EvaluationDetails) -> EvaluationDetails:
     return answer
 
 
-class _Compiler:
-    """Holds what flags share: the closures of segments, and of flags that others need."""
+class Compiler:
+    """Compiles the flags of a ruleset, and holds what they share: segments, and flags that others need."""
 
     def __init__(self, ruleset: Ruleset) -> None:
         self._ruleset = ruleset
@@ -75,6 +75,7 @@ class _Compiler:
         self._segments = _Segments(ruleset)
 
     def compile(self, flag: Flag, present: Present[T]) -> CompiledFlag[T]:
+        """As `compile_flag` does; the flag is one of the ruleset's."""
         stale = flag.stale is Stale.DEFAULT
         return CompiledFlag(
             choose=self._choose(_Answers(flag, present)),

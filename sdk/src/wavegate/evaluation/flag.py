@@ -185,8 +185,21 @@ class Flag:
             raise InvalidRuleset("variants", "has no variant", "give at least one name with its value")
         for name, value in self.variants.items():
             check_text("variants", name, "has the name")
-            check_json(f"variants.{name}", value)
+            if type(value) is not bool:
+                check_json(f"variants.{name}", value)
         self._check_variant("default_variant", self.default_variant)
+        self._check_options()
+        if self.rollout is not None:
+            self._check_variant("rollout.stable", self.rollout.stable)
+            self._check_serve("rollout.candidate", self.rollout.candidate)
+        if self.deny or self.allow:
+            self._check_lists()
+        for index, rule in enumerate(self.rules):
+            self._check_serve(f"rules[{index}].serve", rule.serve)
+        if self.pilot is not None and self.rollout is None:
+            raise InvalidRuleset("pilot", "has no candidate to serve", "give a rollout, of weight 0 if need be")
+
+    def _check_options(self) -> None:
         if self.salt is not None:
             check_text("salt", self.salt)
         if self.bucket_by is not None:
@@ -195,14 +208,6 @@ class Flag:
             raise InvalidRuleset("generation", f"is {self.generation!r}", "use v2 or v3")
         if self.stale not in _POLICIES:
             raise InvalidRuleset("stale", f"is {self.stale!r}", "use keep or default")
-        if self.rollout is not None:
-            self._check_variant("rollout.stable", self.rollout.stable)
-            self._check_serve("rollout.candidate", self.rollout.candidate)
-        self._check_lists()
-        for index, rule in enumerate(self.rules):
-            self._check_serve(f"rules[{index}].serve", rule.serve)
-        if self.pilot is not None and self.rollout is None:
-            raise InvalidRuleset("pilot", "has no candidate to serve", "give a rollout, of weight 0 if need be")
 
     def _check_lists(self) -> None:
         check_keys("deny", self.deny)

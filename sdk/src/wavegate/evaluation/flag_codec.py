@@ -28,14 +28,14 @@ def read_flag(key: str, document: object) -> Flag:
         raise InvalidRuleset(f"{path}.state", f"is {state!r}", "say enabled or disabled")
     return Flag(
         key=key,
-        variants=as_object(f"{path}.variants", required(fields, "variants", path)),
+        variants=as_object(path, required(fields, "variants", path), "variants"),
         default_variant=required(fields, "default_variant", path),
         enabled=_STATES[state],
         salt=fields.get("salt"),
         bucket_by=fields.get("bucket_by"),
-        generation=_member(Generation, f"{path}.generation", fields.get("generation", Generation.V3)),
+        generation=_read_generation(path, fields),
         rollout=_read_rollout(path, fields),
-        **_read_targeting(path, fields),
+        **({} if _TARGETING.keys().isdisjoint(fields) else _read_targeting(path, fields)),
     )
 
 
@@ -64,12 +64,9 @@ def write_flag(flag: Flag) -> dict[str, Any]:
 
 def _read_targeting(path: str, fields: Mapping[str, Any]) -> dict[str, Any]:
     """What few flags have; a flag without it costs a look."""
-    targeting: dict[str, Any] = {}
-    for name, read in _TARGETING.items():
-        document = fields.get(name)
-        if document is not None:
-            targeting[name] = read(f"{path}.{name}", document)
-    return targeting
+    return {
+        name: read(f"{path}.{name}", fields[name]) for name, read in _TARGETING.items() if fields.get(name) is not None
+    }
 
 
 def _read_rollout(path: str, fields: Mapping[str, Any]) -> Rollout | None:
@@ -79,7 +76,9 @@ def _read_rollout(path: str, fields: Mapping[str, Any]) -> Rollout | None:
     inside = f"{path}.rollout"
     rollout = as_object(inside, document)
     stable = required(rollout, "stable", inside)
-    candidate = _read_serve(f"{inside}.candidate", required(rollout, "candidate", inside))
+    candidate = required(rollout, "candidate", inside)
+    if type(candidate) is not str:
+        candidate = _read_serve(f"{inside}.candidate", candidate)
     weight = required(rollout, "weight", inside)
     holdout = _read_holdout(f"{inside}.holdout", rollout.get("holdout"))
     try:
@@ -177,6 +176,11 @@ def _read_keys(path: str, document: object) -> tuple[str, ...]:
 
 def _read_allow(path: str, document: object) -> dict[str, tuple[str, ...]]:
     return {variant: _read_keys(f"{path}.{variant}", keys) for variant, keys in as_object(path, document).items()}
+
+
+def _read_generation(path: str, fields: Mapping[str, Any]) -> Generation:
+    name = fields.get("generation", Generation.V3)
+    return Generation.V3 if name == "v3" else _member(Generation, f"{path}.generation", name)
 
 
 def _read_stale(path: str, document: object) -> Stale:
