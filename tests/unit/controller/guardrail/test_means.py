@@ -45,7 +45,7 @@ def ever_rolled_back(seed: int, *, candidate: float, looks: int = 45) -> bool:
 
 
 def test_a_feature_that_costs_the_same_is_rarely_rolled_back():
-    """5 % are promised. Were it exactly 5 %, more than 24 of 200 would come in one of 10,000 series of seeds."""
+    """5 % are promised. Were it exactly 5 %, more than 24 of 200 would come in one of 38,000 series of seeds."""
     assert sum(ever_rolled_back(seed, candidate=2000) for seed in range(200)) <= 24
 
 
