@@ -33,7 +33,7 @@ def test_flags_are_listed_by_key_each_with_its_newest_rollout(api):
 
     items = api.get("/api/v1/flags").json["items"]
 
-    assert [(flag["key"], flag["rollout"] and flag["rollout"]["id"]) for flag in items] == [("a", "a-1"), ("b", None)]
+    assert [(flag["key"], flag["rollout"] and flag["rollout"]["id"]) for flag in items] == [("a", "a:1"), ("b", None)]
 
 
 def test_the_emergency_stop_may_be_pulled_twice_and_is_published_once(api):

@@ -37,7 +37,7 @@ def test_a_feature_goes_from_its_flag_to_a_rollback(controller):
     controller.act("f", "start", actor="ada")
     rolled_back = controller.act("f", "roll_back", actor="ada", comment="it lies")
 
-    assert rolled_back == controller.rollout("f-1") == controller.rollouts("f")[0]
+    assert rolled_back == controller.rollout("f:1") == controller.rollouts("f")[0]
     assert [each["event"] for each in controller.decisions("f", moves_only=True)] == ["roll_back", "start"]
     assert controller.flag("f")["rollout"] == controller.flags()[0]["rollout"] == rolled_back
     assert not controller.set_enabled("f", False, actor="ada")["enabled"]
