@@ -6,8 +6,8 @@ from benchmarks.decisions.rollouts import roll_out
 from benchmarks.decisions.worlds import World
 
 ROLLOUTS = 60
-#: 5 % false rollbacks are promised. A rule that sat exactly on 5 % would have 11 or more among 60 in one of 5,800 series
-#: of seeds (0.2 % for all worlds together); the series here is fixed.
+#: 5 % false rollbacks are promised. A rule that sat exactly on 5 % would have 11 or more among 60 in one of 5,800
+#: series of seeds (0.2 % for all worlds together); the series here is fixed.
 MOST_FALSE_ALARMS = 10
 
 HARMLESS = [

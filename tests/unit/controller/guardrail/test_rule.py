@@ -212,6 +212,13 @@ def test_users_that_are_not_split_as_planned_hold_and_alert():
     assert assessment.mismatch >= assessment.mismatch_limit
 
 
+def test_a_split_that_was_broken_does_not_matter_where_nobody_is_compared():
+    broken = reads([HARMLESS_10] * 20, exposure=Exposure(candidate=20, stable=80))
+    everybody = reads([increment(1600, 16, 0, 0, cohorts=16)] * 60, wave=3, since=broken[-1].at)
+
+    assert said(broken + everybody) == (Outcome.PASS, Reason.BELOW_CEILING)
+
+
 def test_exposures_do_not_count_while_the_new_share_is_on_its_way():
     log = reads([HARMLESS_10] * 2, exposure=Exposure(candidate=0, stable=10_000))
 

@@ -146,7 +146,7 @@ def _unfit(policy: GuardrailPolicy, state: State, *, mismatch: float, now: datet
         return Reason.STALE_SAMPLES
     if now - max(state.candidate_seen_at or state.wave_since, state.wave_since) > policy.stale_after:
         return Reason.NO_CANDIDATE_TRAFFIC
-    if mismatch >= MISMATCH:
+    if policy.waves[state.wave or 0].has_control and mismatch >= MISMATCH:
         return Reason.SAMPLE_RATIO_MISMATCH
     return None
 
