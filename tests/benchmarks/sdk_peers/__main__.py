@@ -24,7 +24,7 @@ ROOT: Final = Path(__file__).parents[3]
 QUICK: Final = Effort(rounds=15, starts=3, thread_rounds=3, checked_users=20_000, seconds=0.005)
 FULL: Final = Effort(rounds=100, starts=15, thread_rounds=15, checked_users=100_000, seconds=0.01)
 #: Whose answers must be ours bit by bit.
-SAME_BUCKETS: Final = (FLOOR, "floor, attributes by name", "flagd")
+SAME_BUCKETS: Final = (FLOOR, "floor by name", "floor joining less", "flagd")
 
 
 def main() -> None:

@@ -162,8 +162,10 @@ def threads(entrants: Field, effort: Effort) -> Series:
                 series.problems[entry.name] = str(problem)
         for number in range(effort.thread_rounds):
             for entry, (process, count) in processes.items():
-                alone = process.ask("threads", start=number * count, count=count, threads=1)["ns"]
-                together = process.ask("threads", start=number * count, count=count, threads=THREADS)["ns"]
+                # Users whom no other round has just brought into the processor's caches.
+                start = number * (THREADS + 1) * count
+                alone = process.ask("threads", start=start, count=count, threads=1)["ns"]
+                together = process.ask("threads", start=start + count, count=count, threads=THREADS)["ns"]
                 series.add(entry.name, alone / together)
     return series
 
