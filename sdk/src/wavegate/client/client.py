@@ -384,9 +384,9 @@ def _counters_in(registry: "Registry | None") -> Counters:
 
 def _any_cohort() -> int:
     """Who has no key is nobody's second request: by chance such requests spread as strangers do."""
-    from random import randrange  # noqa: PLC0415 # an import that who has keys does not need
+    from wavegate.client.worker import CHANCE  # noqa: PLC0415 # an import that who has keys does not need
 
-    return randrange(COHORTS)  # noqa: S311 # nothing secret here
+    return CHANCE.randrange(COHORTS)
 
 
 def _value(answer: Answer, default: T) -> T:

@@ -1,8 +1,12 @@
 """A background thread that takes a step, waits as long as the step said, and takes the next."""
 
-import random
 import threading
 from collections.abc import Callable
+from random import SystemRandom
+from typing import Final
+
+# Not the module's own generator: an app may have seeded that to be reproducible, and a forked child would share ours.
+CHANCE: Final = SystemRandom()
 
 
 class Worker:
@@ -51,9 +55,9 @@ class Worker:
 
 def jittered(seconds: float) -> float:
     """Spreads what many clients do, so that they do not all knock at once."""
-    return seconds * random.uniform(0.75, 1.25)  # noqa: S311 # nothing secret here
+    return seconds * CHANCE.uniform(0.75, 1.25)
 
 
 def at_random(seconds: float) -> float:
     """Some time within the next so many seconds."""
-    return seconds * random.random()  # noqa: S311 # as above
+    return seconds * CHANCE.random()
