@@ -111,10 +111,11 @@ def _comparison(condition: Comparison) -> Matches:
         return _is(name, _among(values))
     if sign in NUMERIC:
         return _number(name, _SIGNS[sign], value)
+    # Looking for one text takes less time than looking for a tuple of one.
     if sign is Operator.STARTS_WITH:
-        return _affix(name, str.startswith, values)
+        return _starts_with(name, values[0] if len(values) == 1 else values)
     if sign is Operator.ENDS_WITH:
-        return _affix(name, str.endswith, values)
+        return _ends_with(name, values[0] if len(values) == 1 else values)
     return _is(name, _test(sign, value, values))
 
 
@@ -133,11 +134,26 @@ def _is_among(name: str, texts: Scalars) -> Matches:
     return matches
 
 
-def _affix(name: str, has: Callable[[str, Any], bool], affixes: tuple[Scalar, ...]) -> Matches:
+def _starts_with(name: str, beginnings: Any) -> Matches:
     def matches(_targeting_key: Any, attributes: Attributes) -> bool:
         try:
             value = attributes.get(name)
-            return (type(value) is str or _is_text(value)) and has(value, affixes)  # type: ignore[arg-type] # text
+            if type(value) is str:
+                return value.startswith(beginnings)
+            return _is_text(value) and str.startswith(value, beginnings)  # type: ignore[arg-type] # it is
+        except Exception:  # noqa: BLE001 # as above
+            return False
+
+    return matches
+
+
+def _ends_with(name: str, endings: Any) -> Matches:
+    def matches(_targeting_key: Any, attributes: Attributes) -> bool:
+        try:
+            value = attributes.get(name)
+            if type(value) is str:
+                return value.endswith(endings)
+            return _is_text(value) and str.endswith(value, endings)  # type: ignore[arg-type] # it is
         except Exception:  # noqa: BLE001 # as above
             return False
 

@@ -69,7 +69,10 @@ def two_arms(
 
     if flag.bucket_by is not None:
         return by_steps(rules, _by_attribute(flag.bucket_by, choose))
-    return _after_rules(rules, prefixes, limit, inside, outside, by_steps(rules, slowly)) if rules else choose
+    if not rules:
+        return choose
+    after_rules = _after_rules if len(rules) < 3 else _after_three_rules  # noqa: PLR2004 # as the name says
+    return after_rules(rules, prefixes, limit, inside, outside, by_steps(rules, slowly))
 
 
 def _after_rules(
@@ -85,6 +88,32 @@ def _after_rules(
             text = targeting_key.encode()
             return inside if digest(prefixes[len(text)] + text) < limit else outside
         except Exception:  # noqa: BLE001 # as above; and what has no hash is among no texts
+            return slowly(targeting_key, attributes)
+
+    return choose
+
+
+def _after_three_rules(
+    rules: Sequence[Step[T]], prefixes: dict[int, bytes], limit: int, inside: T, outside: T, slowly: Choose[T]
+) -> Choose[T]:
+    """The same for three rules or more, the first of which are written out: a turn of a loop costs half a rule."""
+    (name_1, texts_1, matches_1, serve_1), (name_2, texts_2, matches_2, serve_2) = rules[:2]
+    (name_3, texts_3, matches_3, serve_3), more = rules[2], rules[3:]
+    after_more = _after_rules(more, prefixes, limit, inside, outside, slowly)
+
+    def choose(targeting_key: Any, attributes: Attributes) -> T:
+        try:
+            if attributes.get(name_1) in texts_1 if texts_1 is not None else matches_1(targeting_key, attributes):
+                return serve_1(targeting_key, attributes)
+            if attributes.get(name_2) in texts_2 if texts_2 is not None else matches_2(targeting_key, attributes):
+                return serve_2(targeting_key, attributes)
+            if attributes.get(name_3) in texts_3 if texts_3 is not None else matches_3(targeting_key, attributes):
+                return serve_3(targeting_key, attributes)
+            if more:
+                return after_more(targeting_key, attributes)
+            text = targeting_key.encode()
+            return inside if digest(prefixes[len(text)] + text) < limit else outside
+        except Exception:  # noqa: BLE001 # as above
             return slowly(targeting_key, attributes)
 
     return choose
