@@ -103,10 +103,10 @@ class ValueFiles:
         self._failed = False
 
     def start(self) -> None:
-        """Begins to fold once a second, and when the counters are flushed."""
+        """Begins to fold: now, once a second, and when the counters are flushed."""
         self._counters.flush = self.fold
         process.adopt(self)
-        self._worker.start(_FOLD_EVERY)
+        self._worker.start()
 
     def fold(self) -> None:
         """Adds to the files what was counted since the last time; every series exists from the first time on."""
@@ -123,7 +123,7 @@ class ValueFiles:
     def after_fork(self) -> None:
         """In a forked child: its files, which have its own number, begin where its counters do, at 0."""
         self._folded.clear()
-        self._worker.start_again(_FOLD_EVERY)
+        self._worker.start_again(delay=0)
 
     def at_exit(self) -> None:
         """The counters flush."""
