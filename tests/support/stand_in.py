@@ -96,7 +96,7 @@ class StandIn:
 
     def posts(self):
         """The documents that were posted and accepted, in the order in which they came."""
-        return [json.loads(one.body) for one in list(self.seen) if one.method == "POST" and one.status < 300]
+        return [json.loads(one.body) for one in list(self.seen) if one.method == "POST" and 200 <= one.status < 300]
 
     def close(self):
         self._server.shutdown()
