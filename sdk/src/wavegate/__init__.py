@@ -1,7 +1,6 @@
 """Feature flags for progressive rollouts: decided locally, counted by variant, rolled back by metrics."""
 
-from typing import TYPE_CHECKING
-
+TYPE_CHECKING = False  # what type checkers take for true under this name; `typing` itself costs six milliseconds
 if TYPE_CHECKING:
     from wavegate.client import Client, ConfigError, Trial
     from wavegate.evaluation import (

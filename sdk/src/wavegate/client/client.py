@@ -2,13 +2,12 @@
 
 import threading
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Self, TypeVar
 
 from wavegate.client import process
+from wavegate.client.checks import ConfigError, check_seconds, read_caps
 from wavegate.client.clock import monotonic
-from wavegate.client.config import Config, ConfigError, check_seconds, read_caps
 from wavegate.client.counters import LONGEST_COMMENT, BadKind, Comment, Counters, ValueKind
 from wavegate.client.local import Source, read_last_known_good, read_ruleset
 from wavegate.client.log import log
@@ -19,6 +18,8 @@ from wavegate.evaluation.details import ErrorCode
 from wavegate.evaluation.evaluate import Attributes, failure, finish, fits, no_flag
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from wavegate.client.metrics import Registry
     from wavegate.client.poller import Poller
     from wavegate.client.poster import Poster
@@ -65,13 +66,20 @@ class Client:
         registry: "Registry | None" = None,
         poll_interval: float = 1.0,
         timeout: float = 5.0,
-        cache_path: str | Path | None = None,
+        cache_path: "str | Path | None" = None,
         bootstrap: Source | None = None,
         stale_after: float = 300.0,
         post_counts: bool = False,
         post_interval: float = 5.0,
         value_caps: Mapping[str, float] | None = None,
     ) -> None:
+        # Imported here, because they cost more than the rest of the SDK and only whoever polls needs them; and not by
+        # the thread, because a fork in the middle of an import leaves a child that can never import it.
+        from pathlib import Path  # noqa: PLC0415
+
+        from wavegate.client.config import Config  # noqa: PLC0415
+        from wavegate.client.poller import Poller  # noqa: PLC0415
+
         config = Config(
             url=url,
             sdk_key=sdk_key,
@@ -88,10 +96,6 @@ class Client:
         first = None if bootstrap is None else read_ruleset(bootstrap)
         if config.cache_path is not None:
             first = read_last_known_good(config.cache_path) or first
-        # Imported here, because they cost more than the rest of the SDK and only whoever polls needs them; and not by
-        # the thread, because a fork in the middle of an import leaves a child that can never import it.
-        from wavegate.client.poller import Poller  # noqa: PLC0415
-
         self._set_up(Counters() if post_counts else _counters_in(registry), caps, first, made=monotonic())
         self._stale_after = config.stale_after
         self._poller = Poller(config, offer=self._offer, confirm=self._confirm, looked=self._looked)

@@ -1,18 +1,11 @@
 """What a client is told when it is made, checked there."""
 
-import math
-from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from wavegate.client.counters import DEFAULT_CAPS
-from wavegate.evaluation import WavegateError
-
-
-class ConfigError(WavegateError, ValueError):
-    """A client was given something it cannot work with."""
+from wavegate.client.checks import ConfigError, check_seconds
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -48,28 +41,6 @@ class Config:
     def counts_url(self) -> str:
         """The one address an SDK writes to, if it is told to."""
         return self.url.rstrip("/") + "/sdk/v1/counts"
-
-
-def check_seconds(name: str, value: object) -> None:
-    """Refuses what is no span of time."""
-    if not _is_positive(value):
-        raise ConfigError(f"{name}: is {value!r}; give seconds, more than 0")
-
-
-def read_caps(caps: Mapping[str, float] | None) -> dict[str, float]:
-    """The most that one request adds, for each kind of value."""
-    for kind, cap in (caps or {}).items():
-        if kind not in DEFAULT_CAPS:
-            raise ConfigError(f"value_caps: {kind!r} is no kind of value; use {', '.join(DEFAULT_CAPS)}")
-        if not _is_positive(cap):
-            raise ConfigError(f"value_caps.{kind}: is {cap!r}; give a number, more than 0")
-    return {**DEFAULT_CAPS, **(caps or {})}
-
-
-def _is_positive(value: object) -> bool:
-    if not isinstance(value, int | float) or isinstance(value, bool):
-        return False
-    return math.isfinite(value) and value > 0
 
 
 def _check_url(url: object) -> None:

@@ -5,7 +5,7 @@ import inspect
 from collections.abc import Callable
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
-from wavegate.client.config import ConfigError
+from wavegate.client.checks import ConfigError
 from wavegate.client.trial import Trial
 
 P = ParamSpec("P")

@@ -3,14 +3,17 @@
 import os
 import threading
 from collections.abc import Mapping
-from pathlib import Path
-from typing import Any, TypeAlias
+from os import PathLike
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from wavegate.client.log import log
 from wavegate.evaluation import InvalidRuleset, Ruleset, ruleset_from_json
 
+if TYPE_CHECKING:
+    from pathlib import Path
+
 #: A ruleset, what JSON was parsed to, JSON text, or the path of a file with JSON text.
-Source: TypeAlias = Ruleset | Mapping[str, Any] | bytes | str | Path
+Source: TypeAlias = Ruleset | Mapping[str, Any] | bytes | str | PathLike[str]
 
 
 def read_ruleset(source: Source) -> Ruleset:
@@ -20,18 +23,16 @@ def read_ruleset(source: Source) -> Ruleset:
         InvalidRuleset: it says where and why.
         OSError: the file cannot be read.
     """
-    match source:
-        case Ruleset():
-            return source
-        case Path():
-            return ruleset_from_json(source.read_bytes())
-        case str() if not source.lstrip().startswith("{"):
-            return ruleset_from_json(Path(source).read_bytes())
-        case _:
-            return ruleset_from_json(source)
+    if isinstance(source, Ruleset):
+        return source
+    if isinstance(source, PathLike) or (isinstance(source, str) and not source.lstrip().startswith("{")):
+        from pathlib import Path  # noqa: PLC0415 # costs four milliseconds that an import of wavegate can do without
+
+        return ruleset_from_json(Path(source).read_bytes())
+    return ruleset_from_json(source)
 
 
-def read_last_known_good(path: Path) -> Ruleset | None:
+def read_last_known_good(path: "Path") -> Ruleset | None:
     """What an earlier run kept; None, with a warning unless there is simply no file, when it is of no use."""
     try:
         return ruleset_from_json(path.read_bytes())
@@ -42,7 +43,7 @@ def read_last_known_good(path: Path) -> Ruleset | None:
         return None
 
 
-def keep_last_known_good(path: Path, document: bytes) -> None:
+def keep_last_known_good(path: "Path", document: bytes) -> None:
     """Replaces the file in one step, so that a crash leaves the old one or the new one.
 
     Raises:
