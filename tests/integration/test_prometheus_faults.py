@@ -17,6 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from support.prometheus import wait_until
+from wavegate_controller.domain.counts import CounterSelector, Needs
 from wavegate_controller.domain.measurement import (
     Broken,
     BrokenReason,
@@ -25,8 +26,8 @@ from wavegate_controller.domain.measurement import (
     Series,
     Value,
 )
-from wavegate_controller.providers import PrometheusProvider, response
-from wavegate_controller.providers.prometheus import MAX_BODY, MAX_OPEN
+from wavegate_controller.providers import Access, PrometheusProvider, response
+from wavegate_controller.providers.http import MAX_BODY, MAX_OPEN
 
 AT = datetime(2026, 1, 14, 12, 0, tzinfo=UTC)
 T = AT.timestamp()
@@ -90,7 +91,7 @@ def ask(fault):
 
     def ask(behaviour, *, timeout=PATIENCE, promql="up", **arguments):
         fault.behaviour = behaviour
-        provider = PrometheusProvider(fault.url, timeout=timeout, **arguments)
+        provider = PrometheusProvider(fault.url, timeout=timeout, access=Access(**arguments))
         providers.append(provider)
         return provider.query(promql, at=AT)
 
@@ -347,22 +348,22 @@ def test_whatever_is_slow_is_a_timeout_within_the_whole_time_allowed(ask, fault,
 def test_a_body_that_trickles_on_does_not_hold_a_thread_beyond_its_time(ask, fault):
     ask(trickles(fault, HEADERS), timeout=HURRY)
 
-    wait_until(lambda: not any(each.name == "wavegate-prometheus" for each in threading.enumerate()), timeout=3)
+    wait_until(lambda: not any(each.name == "wavegate-metrics" for each in threading.enumerate()), timeout=3)
 
 
 def test_a_body_without_end_is_given_up_at_the_bound(ask, fault):
     answer = ask(streams_without_end(fault))
 
     assert isinstance(answer, Broken)
-    assert answer.reason == BrokenReason.MALFORMED_RESPONSE
-    assert answer.detail == f"more than {MAX_BODY // 1024**2} MiB; narrow the selector"
+    assert answer.reason == BrokenReason.TOO_LARGE
+    assert answer.detail == f"127.0.0.1:{fault.server.server_port} says more than {MAX_BODY // 1024**2} MiB"
 
 
 def test_a_redirect_is_neither_followed_nor_read_beyond_the_bound(ask, fault):
     answer = ask(streams_without_end(fault, status=302, location=f"{fault.url}/login"))
 
     assert isinstance(answer, Broken)
-    assert answer.reason == BrokenReason.MALFORMED_RESPONSE
+    assert answer.reason == BrokenReason.TOO_LARGE
     assert [path for path, _, _ in fault.requests] == ["/api/v1/query"]
 
 
@@ -433,9 +434,9 @@ def test_credentials_of_the_machines_netrc_are_not_sent(fault, monkeypatch, tmp_
     netrc.write_text("machine 127.0.0.1 login other password other\n")
     monkeypatch.setenv("NETRC", str(netrc))
     fault.behaviour = gives_vector()
-    provider = PrometheusProvider(fault.url, timeout=PATIENCE, bearer_token="ours")
+    provider = PrometheusProvider(fault.url, timeout=PATIENCE, access=Access(bearer_token="ours"))
     # As for a host that is not loopback.
-    provider._session.trust_env = True
+    provider._server._session.trust_env = True
 
     provider.query("up", at=AT)
     provider.close()
@@ -463,6 +464,7 @@ def test_a_detail_is_one_short_printable_line_whatever_the_server_says(ask):
 
 # Raw samples
 
+COUNTERS = CounterSelector(flags=("f",), needs=Needs(bad=frozenset({"error"})))
 LABELS = {"__name__": "x_total", "variant": "new"}
 SAMPLES = {
     "none": (gives("matrix", []), ()),
@@ -503,11 +505,11 @@ def test_raw_samples_come_back_as_series(fault, behaviour, expected):
     fault.behaviour = behaviour
     provider = PrometheusProvider(fault.url, timeout=PATIENCE)
 
-    series = provider.samples('x_total{flag="f"}', at=AT, lookback=timedelta(seconds=90))
+    series = provider.samples(COUNTERS, at=AT, lookback=timedelta(seconds=90))
     provider.close()
 
     assert series == expected
-    assert fault.requests[0][2]["query"] == ['x_total{flag="f"}[90000ms]']
+    assert fault.requests[0][2]["query"] == [f"{COUNTERS.promql}[90000ms]"]
 
 
 @pytest.mark.parametrize(("behaviour", "reason", "words"), BROKEN_SAMPLES.values(), ids=BROKEN_SAMPLES)
@@ -515,7 +517,7 @@ def test_raw_samples_that_cannot_be_trusted_are_broken(fault, behaviour, reason,
     fault.behaviour = behaviour
     provider = PrometheusProvider(fault.url, timeout=PATIENCE)
 
-    answer = provider.samples("x_total", at=AT, lookback=timedelta(seconds=90))
+    answer = provider.samples(COUNTERS, at=AT, lookback=timedelta(seconds=90))
     provider.close()
 
     assert isinstance(answer, Broken)

@@ -78,7 +78,9 @@ def test_every_decision_is_recorded_with_its_query_values_reason_and_revision(wo
     assert (start.event, start.actor, start.reason) == (Event.START, "anna", DecisionReason.REQUESTED)
     assert (hold.event, hold.actor, hold.reason) == (Event.TICK, "wavegate", DecisionReason.NOT_ENOUGH_DATA)
     error_rate, latency = newest.verdicts
-    assert error_rate["query"] == '{__name__=~"wavegate_requests_total|wavegate_bad_total",flag="ai-summaries"}'
+    assert error_rate["query"] == (
+        '{__name__=~"wavegate_requests_total|wavegate_bad_total",flag="ai-summaries",kind=~"|error",cohort!="targeted"}'
+    )
     assert error_rate["figures"]["candidate_requests"] == 60
     assert (latency["query"], latency["value"], latency["limit"]) == ('p95{flag="ai-summaries"}', 0.3, 0.8)
     assert newest.revision == world.ruleset.revision
@@ -234,7 +236,7 @@ def test_one_broken_rollout_does_not_stop_the_others(world: World):
     asked = world.metrics.samples
 
     def bug(selector, **kwargs):
-        if "ai-summaries" in selector:
+        if "ai-summaries" in selector.flags:
             raise RuntimeError("a bug of ours")
         return asked(selector, **kwargs)
 

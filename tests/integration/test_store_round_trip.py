@@ -10,8 +10,9 @@ from sqlalchemy.exc import StatementError
 from support.database import database
 from support.rollouts import NOW, a_flag, a_rollout
 from wavegate.evaluation import Generation
+from wavegate_controller.domain.counts import series_key
 from wavegate_controller.domain.decision import DecisionReason
-from wavegate_controller.domain.errors import NotFound
+from wavegate_controller.domain.errors import NotFound, StaleVersion
 from wavegate_controller.domain.measurement import (
     ArmCounts,
     Broken,
@@ -29,6 +30,7 @@ from wavegate_controller.domain.record import DecisionRecord
 from wavegate_controller.domain.rollout import PauseReason, State
 from wavegate_controller.domain.transitions import Event
 from wavegate_controller.store import SqlStore, tables
+from wavegate_controller.store.mapping import cursor_to_row
 
 FLAG = a_flag()
 ROLLOUT = a_rollout(state=State.DRAFT, wave=None)
@@ -161,7 +163,7 @@ def test_a_rollout_comes_back_as_it_was_stored(store, rollout):
     ids=str,
 )
 def test_a_measurement_comes_back_with_the_answer_it_had(store, answer):
-    measurement = Measurement(gate="error-rate", at=NOW, query='up{job="shop"}', answer=answer)
+    measurement = Measurement(gate="error-rate", at=NOW, query="", answer=answer)
     with store.transaction() as work:
         work.evidence.add(ROLLOUT.id, [measurement])
 
@@ -171,7 +173,7 @@ def test_a_measurement_comes_back_with_the_answer_it_had(store, answer):
 
 def test_evidence_is_read_from_after_the_given_time_oldest_first(store):
     seconds = [
-        Measurement(gate="latency", at=NOW + timedelta(seconds=n), query="q", answer=Value(value=n)) for n in range(4)
+        Measurement(gate="latency", at=NOW + timedelta(seconds=n), query="", answer=Value(value=n)) for n in range(4)
     ]
     same_look = replace(seconds[2], gate="error-rate")
     with store.transaction() as work:
@@ -187,18 +189,51 @@ def test_evidence_is_read_from_after_the_given_time_oldest_first(store):
     assert found == [seconds[2], same_look, seconds[3]]
 
 
-def test_a_cursor_is_replaced_by_the_one_after_it(store):
-    first = Cursor(read_at=NOW, last={'{"a": "ü"}': (1768392000.123, 5.0), "b": (1768392001.0, 1e15)})
-    second = Cursor(read_at=NOW + timedelta(seconds=15), last={"b": (1768392015.5, 1e15 + 1)})
+def test_the_log_of_measurements_does_not_repeat_their_queries(store):
+    measurement = Measurement(gate="latency", at=NOW, query='up{job="shop"}', answer=Value(value=1.0))
     with store.transaction() as work:
-        before = work.evidence.cursor(ROLLOUT.id)
-        work.evidence.save_cursor(ROLLOUT.id, first)
-    with store.transaction() as work:
-        between = work.evidence.cursor(ROLLOUT.id)
-        work.evidence.save_cursor(ROLLOUT.id, second)
+        work.evidence.add(ROLLOUT.id, [measurement])
 
     with store.transaction() as work:
-        assert (before, between, work.evidence.cursor(ROLLOUT.id)) == (None, first, second)
+        assert work.evidence.since(ROLLOUT.id, NOW - timedelta(seconds=1)) == [replace(measurement, query="")]
+
+
+CURSOR = Cursor(read_at=NOW, last={2**64 - 1: (1768392000.123, 5.0), 0: (1768392001.0, 1e15 + 0.5)})
+
+
+def test_a_cursor_is_replaced_by_the_one_after_it(store):
+    after = Cursor(read_at=NOW + timedelta(seconds=15), last={})
+    with store.transaction() as work:
+        before = work.evidence.cursors([ROLLOUT.id, "another"])
+        work.evidence.save_cursor(ROLLOUT.id, CURSOR, before=None)
+    with store.transaction() as work:
+        between = work.evidence.cursors([ROLLOUT.id, "another"])
+        work.evidence.save_cursor(ROLLOUT.id, after, before=CURSOR)
+
+    with store.transaction() as work:
+        assert (before, between) == ({}, {ROLLOUT.id: CURSOR})
+        assert work.evidence.cursors([ROLLOUT.id]) == {ROLLOUT.id: after}
+
+
+@pytest.mark.parametrize("before", [None, replace(CURSOR, read_at=NOW - timedelta(seconds=15))], ids=["none", "older"])
+def test_a_cursor_that_somebody_else_moved_on_is_not_replaced(store, before):
+    with store.transaction() as work:
+        work.evidence.save_cursor(ROLLOUT.id, CURSOR, before=None)
+    with store.transaction() as work, pytest.raises(StaleVersion):
+        work.evidence.save_cursor(ROLLOUT.id, replace(CURSOR, read_at=NOW + timedelta(seconds=15)), before=before)
+
+    with store.transaction() as work:
+        assert work.evidence.cursors([ROLLOUT.id]) == {ROLLOUT.id: CURSOR}
+
+
+def test_a_cursor_over_a_thousand_series_takes_some_ten_kilobytes():
+    counted = {hash_: (1768392000.0 + hash_ % 4, float(hash_ % 3000)) for hash_ in map(series_key_of, range(1000))}
+
+    assert len(cursor_to_row(ROLLOUT.id, Cursor(read_at=NOW, last=counted))["last"]) < 13_000
+
+
+def series_key_of(number):
+    return series_key({"instance": str(number)})
 
 
 def test_a_decision_comes_back_with_its_verdicts_and_an_id(store):

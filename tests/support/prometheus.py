@@ -10,6 +10,7 @@ from time import monotonic, sleep
 from prometheus_client import CollectorRegistry, Counter, Gauge, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
+from wavegate.client.counters import BadKind
 from wavegate_controller.demo.prometheus import LocalPrometheus
 from wavegate_controller.domain.counts import BAD_METRIC, REQUESTS_METRIC
 from wavegate_controller.domain.measurement import Value
@@ -41,7 +42,9 @@ class App:
         self._mark = Gauge("test_mark", "Seen by the next scrape", registry=registry)
         self._flag = flag
         for variant in variants:
-            self.count(variant, requests=0, errors=0)
+            self.count(variant, requests=0)
+            for kind in BadKind:
+                self._bad.labels(flag, variant, kind)
         self.registry = registry
 
     def count(self, variant: str, *, requests: int, errors: int = 0) -> None:

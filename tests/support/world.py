@@ -6,9 +6,11 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from support.rollouts import NOW
+from wavegate.client.counters import BadKind, ValueKind
 from wavegate.evaluation import Ruleset, ruleset_from_json
 from wavegate_controller.delivery import Snapshot
 from wavegate_controller.documents import FlagDocument, RolloutDocument, parse
+from wavegate_controller.domain.counts import CounterSelector
 from wavegate_controller.domain.measurement import Answer, Broken, BrokenReason, Series, Value
 from wavegate_controller.domain.rollout import Rollout
 from wavegate_controller.domain.transitions import Event
@@ -17,6 +19,14 @@ from wavegate_controller.service.flags import create_flag
 from wavegate_controller.service.rollouts import act, create_rollout
 from wavegate_controller.service.services import Services
 from wavegate_controller.telemetry import PrometheusRecorder
+
+#: What the SDK counts, by metric.
+KINDS = {
+    "wavegate_requests_total": ("",),
+    "wavegate_bad_total": tuple(BadKind),
+    "wavegate_value_total": tuple(ValueKind),
+    "wavegate_exposed_users_total": ("",),
+}
 
 
 class ManualClock:
@@ -43,11 +53,14 @@ class HandMetrics:
     queries: list[str] = field(default_factory=list)
 
     def count(self, variant: str, requests: int, bad: int = 0, *, instance: str = "shop:1") -> None:
-        for key, amount in (
-            (("wavegate_requests_total", variant, ""), requests),
-            (("wavegate_bad_total", variant, "error"), bad),
-        ):
-            self.counters[*key, instance] = self.counters.get((*key, instance), 0) + amount
+        """Requests, and errors among them; like the SDK's, all counters exist from the first one on."""
+        for metric, kinds in KINDS.items():
+            for kind in kinds:
+                self.counters.setdefault((metric, variant, kind, instance), 0)
+        self.counters["wavegate_requests_total", variant, "", instance] += requests
+        self.counters["wavegate_bad_total", variant, "error", instance] += bad
+
+    notice = None
 
     def query(self, promql: str, *, at: datetime) -> Answer:
         self.queries.append(promql)
@@ -58,16 +71,23 @@ class HandMetrics:
             return Broken(reason=BrokenReason.QUERY_REJECTED, detail="parse error: unclosed left parenthesis")
         return None
 
-    def samples(self, selector: str, *, at: datetime, lookback: timedelta) -> Sequence[Series] | Broken:
-        self.queries.append(selector)
+    def samples(self, selector: CounterSelector, *, at: datetime, lookback: timedelta) -> Sequence[Series] | Broken:
+        self.queries.append(selector.promql)
         if self.away:
             return self._outage()
         return tuple(
-            Series(
-                labels={"__name__": name, "variant": variant, "instance": instance} | ({"kind": kind} if kind else {}),
-                samples=((at.timestamp(), value),),
+            Series(labels=labels, samples=((at.timestamp(), value),))
+            for flag in selector.flags
+            for (metric, variant, kind, instance), value in self.counters.items()
+            if selector.matches(
+                labels := {
+                    "__name__": metric,
+                    "flag": flag,
+                    "variant": variant,
+                    "instance": instance,
+                    **({"kind": kind} if kind else {}),
+                }
             )
-            for (name, variant, kind, instance), value in self.counters.items()
         )
 
     def _outage(self) -> Broken:

@@ -16,7 +16,8 @@ from wavegate_controller.clock import SystemClock
 from wavegate_controller.config import Config
 from wavegate_controller.delivery import Delivery, Snapshot
 from wavegate_controller.domain.errors import Invalid
-from wavegate_controller.providers.prometheus import PrometheusProvider
+from wavegate_controller.ports import MetricProvider
+from wavegate_controller.providers import Access, PrometheusProvider, ScrapeProvider
 from wavegate_controller.scheduler import Reconciler
 from wavegate_controller.service.publish import publish_latest
 from wavegate_controller.service.services import Services
@@ -65,7 +66,7 @@ def build(config: Config) -> Controller:
         environment=config.environment,
         store=SqlStore(engine),
         clock=SystemClock(),
-        provider=_prometheus(config),
+        provider=_provider(config),
         sink=snapshot,
         recorder=recorder,
     )
@@ -78,15 +79,26 @@ def build(config: Config) -> Controller:
     )
 
 
-def _prometheus(config: Config) -> PrometheusProvider:
+def _provider(config: Config) -> MetricProvider:
+    timeout = config.prometheus_timeout.total_seconds()
+    if config.scrape_targets:
+        try:
+            return ScrapeProvider(config.scrape_targets, timeout=timeout)
+        except Invalid as refusal:
+            raise Invalid("scrape_targets", refusal.problem, refusal.expected) from None
     token, password = config.prometheus_bearer_token, config.prometheus_password
-    return PrometheusProvider(
-        config.prometheus_url,
-        timeout=config.prometheus_timeout.total_seconds(),
+    access = Access(
         bearer_token=token.get_secret_value() if token else None,
         basic_auth=(config.prometheus_username, password.get_secret_value()) if password else None,
         headers={name: value.get_secret_value() for name, value in config.prometheus_headers.items()},
+        ca_file=config.prometheus_ca_file,
+        client_cert=config.prometheus_client_cert,
+        client_key=config.prometheus_client_key,
     )
+    try:
+        return PrometheusProvider(config.prometheus_url, timeout=timeout, access=access, lag=config.prometheus_lag)
+    except Invalid as refusal:
+        raise Invalid(f"prometheus_{refusal.field}", refusal.problem, refusal.expected) from None
 
 
 def make_flask(services: Services, recorder: PrometheusRecorder, config: Config) -> Flask:

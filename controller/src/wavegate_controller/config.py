@@ -48,6 +48,24 @@ class Config(Document):
     prometheus_headers: dict[str, SecretStr] = Field(
         default_factory=dict, description="Further headers for Prometheus, such as a tenant's `X-Scope-OrgID`."
     )
+    prometheus_ca_file: str | None = Field(
+        default=None, description="PEM file of the authorities to trust for Prometheus, instead of the system's."
+    )
+    prometheus_client_cert: str | None = Field(
+        default=None, description="PEM file of the certificate that the controller shows to Prometheus."
+    )
+    prometheus_client_key: str | None = Field(
+        default=None, description="PEM file of its key, without a pass phrase; may stand in the certificate's file."
+    )
+    prometheus_lag: Duration = Field(
+        default="0s",
+        validate_default=True,
+        description="How long before now to look, for stores that samples reach late or piece by piece.",
+    )
+    scrape_targets: list[str] = Field(
+        default_factory=list,
+        description="URLs of the apps' own metrics, one for each process, to be read instead of a Prometheus.",
+    )
     tick: Duration = Field(
         default="1s", validate_default=True, description="How often the reconciler looks for rollouts that are due."
     )
@@ -73,6 +91,10 @@ class Config(Document):
             )
         if bool(self.prometheus_username) is not bool(self.prometheus_password):
             raise Invalid("prometheus_password", "and prometheus_username belong together", "both of them, or neither")
+        if self.scrape_targets and (beside := sorted(_of_prometheus(self.model_fields_set))):
+            raise Invalid(
+                "scrape_targets", f"are given beside {beside[0]}", "one of the two; with Prometheus all gates work"
+            )
         for field, duration in (("tick", self.tick), ("prometheus_timeout", self.prometheus_timeout)):
             if duration <= timedelta(0):
                 raise Invalid(field, "is not a time", "more than 0, such as 1s")
@@ -128,6 +150,10 @@ def _from_text(name: str, text: str) -> object:
         raise Invalid(
             name, "is not JSON", f"JSON, such as {json.dumps(field.get_default(call_default_factory=True))}"
         ) from None
+
+
+def _of_prometheus(settings: set[str]) -> set[str]:
+    return {setting for setting in settings if setting.startswith("prometheus_")} - {"prometheus_timeout"}
 
 
 def _is_loopback(host: str) -> bool:

@@ -5,6 +5,7 @@ from contextlib import AbstractContextManager
 from datetime import datetime, timedelta
 from typing import Protocol
 
+from wavegate_controller.domain.counts import CounterSelector
 from wavegate_controller.domain.decision import Decision
 from wavegate_controller.domain.flag import Flag
 from wavegate_controller.domain.measurement import Answer, Broken, Cursor, Measurement, Series
@@ -22,7 +23,12 @@ class Clock(Protocol):
 
 
 class MetricProvider(Protocol):
-    """One metrics server. Never raises: what it cannot answer is Broken, with the reason."""
+    """One source of metrics. Never raises: what it cannot answer is Broken, with the reason."""
+
+    @property
+    def notice(self) -> str | None:
+        """What people must know about this source before they rely on it, for every page; None for a full one."""
+        ...
 
     def query(self, promql: str, *, at: datetime) -> Answer:
         """One number at one time."""
@@ -32,8 +38,11 @@ class MetricProvider(Protocol):
         """The server's refusal of a query that it cannot parse; None when it accepts it or cannot be asked."""
         ...
 
-    def samples(self, selector: str, *, at: datetime, lookback: timedelta) -> tuple[Series, ...] | Broken:
-        """Raw samples of the last `lookback` before `at`; series without a sample there are left out."""
+    def samples(self, selector: CounterSelector, *, at: datetime, lookback: timedelta) -> tuple[Series, ...] | Broken:
+        """Raw samples of the last `lookback` before `at`; series without a sample there are left out.
+
+        An answer that is more than can be read is Broken with `too_large`: ask for less.
+        """
         ...
 
 
@@ -94,19 +103,19 @@ class EvidenceRepository(Protocol):
     """The log of measurements, and the counters' cursors."""
 
     def add(self, rollout_id: str, measurements: Sequence[Measurement]) -> None:
-        """Append."""
+        """Append. Their queries are not kept: the record of the decision has them."""
         ...
 
     def since(self, rollout_id: str, since: datetime) -> Sequence[Measurement]:
-        """Measurements of all gates after that time, oldest first."""
+        """Measurements of all gates after that time, oldest first, without their queries."""
         ...
 
-    def cursor(self, rollout_id: str) -> Cursor | None:
-        """Up to where the rollout's counters have been counted."""
+    def cursors(self, rollout_ids: Sequence[str]) -> Mapping[str, Cursor]:
+        """Up to where the counters of these rollouts have been counted; those never read are left out."""
         ...
 
-    def save_cursor(self, rollout_id: str, cursor: Cursor) -> None:
-        """Replace it."""
+    def save_cursor(self, rollout_id: str, cursor: Cursor, *, before: Cursor | None) -> None:
+        """Replace the one that was read `before`; raises StaleVersion when that is not what is stored."""
         ...
 
 

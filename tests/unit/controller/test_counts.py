@@ -1,23 +1,44 @@
 """Exact increments from raw samples: what Prometheus' own functions only estimate."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wavegate_controller.domain.counts import advance, by_arm
+from wavegate_controller.domain.counts import (
+    BAD_METRIC,
+    EXPOSED_METRIC,
+    REQUESTS_METRIC,
+    VALUE_METRIC,
+    CounterKey,
+    CounterSelector,
+    Increments,
+    Needs,
+    advance,
+    by_arm,
+    copies,
+    missing,
+    series_key,
+)
 from wavegate_controller.domain.measurement import ArmCounts, Cursor, Series
 
 AT = datetime(2026, 1, 1, tzinfo=UTC)
+T = AT.timestamp()
+ERRORS = Needs(bad=frozenset({"error"}))
 
 
-def series(*samples: tuple[float, float], **labels: str) -> Series:
-    return Series(labels={"__name__": "wavegate_requests_total", "variant": "on"} | labels, samples=samples)
+def series(*samples: tuple[float, float], metric: str = REQUESTS_METRIC, variant: str = "on", **labels: str) -> Series:
+    """Samples at seconds before or after AT."""
+    return Series(
+        labels={"__name__": metric, "flag": "f", "variant": variant} | labels,
+        samples=tuple((T + second, value) for second, value in samples),
+    )
 
 
-def total(cursor: Cursor | None, *each: Series) -> tuple[int, Cursor]:
+def total(cursor: Cursor | None, *each: Series) -> tuple[float, Cursor]:
     increments, following = advance(cursor, each, at=AT)
-    return sum(amount for _, amount in increments), following
+    return sum(increments.amounts.values()), following
 
 
 def test_the_first_read_is_the_starting_line():
@@ -33,6 +54,14 @@ def test_samples_at_or_before_the_cursor_are_not_counted_twice():
 
     assert amount == 2
     assert total(cursor, series((1, 10), (2, 12)))[0] == 0
+
+
+def test_a_sample_that_arrives_late_is_counted_by_the_next_read():
+    _, cursor = total(None, series((1, 10), instance="fast"), series((1, 10), instance="slow"))
+    first, cursor = total(cursor, series((5, 12), instance="fast"))
+    second, _ = total(cursor, series((5, 12), instance="fast"), series((4, 17), instance="slow"))
+
+    assert (first, second) == (2, 7)
 
 
 def test_a_restarted_process_counts_from_zero():
@@ -55,28 +84,180 @@ def test_a_series_that_vanishes_for_a_while_loses_nothing():
     assert total(cursor, series((9, 130)))[0] == 30
 
 
-def test_requests_and_bad_outcomes_are_summed_by_arm_over_instances_and_cohorts():
-    labels = [
-        ({"__name__": "wavegate_requests_total", "variant": "on", "cohort": "1"}, 10),
-        ({"__name__": "wavegate_requests_total", "variant": "on", "cohort": "2"}, 5),
-        ({"__name__": "wavegate_bad_total", "variant": "on", "kind": "error"}, 2),
-        ({"__name__": "wavegate_bad_total", "variant": "on", "kind": "slow"}, 4),
-        ({"__name__": "wavegate_requests_total", "variant": "off"}, 80),
-        ({"__name__": "wavegate_requests_total", "variant": "other"}, 99),
-    ]
-    cursor = Cursor(read_at=AT, last={"a": (1_767_225_600.0, 1.0)})
+def test_the_place_of_a_series_that_nobody_has_seen_for_a_day_is_given_up():
+    _, cursor = advance(None, [series((0, 5), instance="a"), series((60, 5), instance="b")], at=AT)
 
-    counts = by_arm(labels, candidate="on", stable="off", kinds=("error",), cursor=cursor)
+    _, after = advance(cursor, [], at=AT + timedelta(days=1, seconds=30))
+
+    assert list(after.last) == [series_key(series(instance="b").labels)]
+
+
+def test_the_same_labels_are_the_same_series_in_whatever_order_and_process():
+    labels = {"variant": "on", "instance": "süd:1"}
+
+    assert series_key(labels) == series_key(dict(reversed(labels.items()))) == 16314014893796604017
+    assert series_key({"a": "bc"}) != series_key({"ab": "c"})
+
+
+def test_increments_are_added_up_over_instances_by_metric_kind_variant_and_cohort():
+    def read(*values: float) -> list[Series]:
+        return [
+            series((values[0], 10 * values[0]), cohort="0", instance="a"),
+            series((values[0], 1 * values[0]), cohort="0", instance="b"),
+            series((values[0], 2 * values[0]), cohort="15"),
+            series((values[0], 3 * values[0])),
+            series((values[0], 4 * values[0]), cohort="0", kind="error", metric=BAD_METRIC, variant="off"),
+            series((values[0], 0.25 * values[0]), cohort="0", kind="cost_usd", metric=VALUE_METRIC),
+        ]
+
+    _, cursor = advance(None, read(1), at=AT)
+
+    increments, _ = advance(cursor, read(2), at=AT)
+
+    assert increments.amounts == {
+        CounterKey(REQUESTS_METRIC, "", "on", 0): 11,
+        CounterKey(REQUESTS_METRIC, "", "on", 15): 2,
+        CounterKey(REQUESTS_METRIC, "", "on", None): 3,
+        CounterKey(BAD_METRIC, "error", "off", 0): 4,
+        CounterKey(VALUE_METRIC, "cost_usd", "on", 0): 0.25,
+    }
+    assert increments.by_cohort(REQUESTS_METRIC, "on") == {0: 11, 15: 2, None: 3}
+    assert increments.total(BAD_METRIC, "off", kinds=("error", "slow")) == 4
+    assert increments.newest_sample_at == AT + timedelta(seconds=2)
+
+
+def test_counts_are_whole_numbers_and_values_are_not_rounded():
+    _, cursor = advance(None, [series((0, 2**52)), series((0, 0.1), metric=VALUE_METRIC)], at=AT)
+
+    increments, _ = advance(cursor, [series((1, 2**52 + 1)), series((1, 0.3), metric=VALUE_METRIC)], at=AT)
+
+    assert increments.amounts[CounterKey(REQUESTS_METRIC, "", "on", None)] == 1
+    assert isinstance(increments.amounts[CounterKey(REQUESTS_METRIC, "", "on", None)], int)
+    assert increments.amounts[CounterKey(VALUE_METRIC, "", "on", None)] == pytest.approx(0.2)
+
+
+def test_requests_and_bad_outcomes_are_summed_by_arm_over_cohorts():
+    increments = Increments(
+        amounts={
+            CounterKey(REQUESTS_METRIC, "", "on", 1): 10,
+            CounterKey(REQUESTS_METRIC, "", "on", 2): 5,
+            CounterKey(BAD_METRIC, "error", "on", 1): 2,
+            CounterKey(BAD_METRIC, "slow", "on", 1): 4,
+            CounterKey(REQUESTS_METRIC, "", "off", None): 80,
+            CounterKey(REQUESTS_METRIC, "", "other", None): 99,
+        },
+        newest_sample_at=AT,
+    )
+
+    counts = by_arm(increments, candidate="on", stable="off", kinds=("error",))
 
     assert counts.candidate == ArmCounts(requests=15, bad=2)
     assert counts.stable == ArmCounts(requests=80, bad=0)
-    assert counts.newest_sample_at == datetime(2026, 1, 1, tzinfo=UTC)
+    assert counts.newest_sample_at == AT
 
 
 def test_without_any_sample_there_is_no_newest_one():
-    counts = by_arm([], candidate="on", stable="off", kinds=("error",), cursor=Cursor(read_at=AT, last={}))
+    increments, _ = advance(Cursor(read_at=AT, last={}), [], at=AT)
 
-    assert counts.newest_sample_at is None
+    assert by_arm(increments, candidate="on", stable="off", kinds=("error",)).newest_sample_at is None
+
+
+# What is asked
+
+
+def test_one_question_asks_for_the_metrics_and_kinds_that_are_needed_of_all_flags():
+    needs = Needs(bad=frozenset({"slow", "error"})) | Needs(values=frozenset({"cost_usd"}), exposed=True)
+
+    selector = CounterSelector(flags=("b.2", "a"), needs=needs)
+
+    assert selector.promql == (
+        '{__name__=~"wavegate_requests_total|wavegate_bad_total|wavegate_value_total|wavegate_exposed_users_total",'
+        r'flag=~"a|b\\.2",kind=~"|cost_usd|error|slow",cohort!="targeted"}'
+    )
+
+
+def test_a_kind_that_somebody_made_up_stays_inside_its_quotes():
+    selector = CounterSelector(flags=("a",), needs=Needs(bad=frozenset({'x"}\n|y\\'})))
+
+    assert r'kind=~"|x\"\\}\n\\|y\\\\"' in selector.promql
+
+
+@pytest.mark.parametrize(
+    ("labels", "matches"),
+    [
+        ({"__name__": REQUESTS_METRIC, "flag": "a"}, True),
+        ({"__name__": REQUESTS_METRIC, "flag": "a", "cohort": "3"}, True),
+        ({"__name__": BAD_METRIC, "flag": "a", "kind": "error"}, True),
+        ({"__name__": BAD_METRIC, "flag": "a", "kind": "slow"}, False),
+        ({"__name__": BAD_METRIC, "flag": "a"}, False),
+        ({"__name__": REQUESTS_METRIC, "flag": "b"}, False),
+        ({"__name__": REQUESTS_METRIC, "flag": "a", "cohort": "targeted"}, False),
+        ({"__name__": VALUE_METRIC, "flag": "a", "kind": "error"}, False),
+        ({"__name__": "wavegate_requests_created", "flag": "a"}, False),
+    ],
+)
+def test_a_selector_knows_its_series(labels, matches):
+    assert CounterSelector(flags=("a",), needs=ERRORS).matches(labels) is matches
+
+
+# What must not be counted
+
+
+def requests(**labels: str) -> Series:
+    return series((0, 1), cohort="1", **labels)
+
+
+def bad(**labels: str) -> Series:
+    return series((0, 1), metric=BAD_METRIC, cohort="1", **{"kind": "error"} | labels)
+
+
+@pytest.mark.parametrize(
+    ("given", "absent"),
+    [
+        ([], None),
+        ([requests(), bad()], None),
+        ([requests(), bad(), requests(variant="off"), bad(variant="off")], None),
+        ([requests()], 'wavegate_bad_total{kind="error",variant="on"}'),
+        ([requests(), bad(kind="slow")], 'wavegate_bad_total{kind="error",variant="on"}'),
+        ([requests(), bad(kind="")], 'wavegate_bad_total{kind="error",variant="on"}'),
+        ([requests(instance="a"), bad(instance="a"), requests(instance="b")], 'wavegate_bad_total{kind="error",'),
+        ([bad()], 'wavegate_requests_total{variant="on"}'),
+        ([requests(variant="off"), bad(variant="off"), bad()], 'wavegate_requests_total{variant="on"}'),
+    ],
+    ids=[
+        "no traffic",
+        "all there",
+        "both arms",
+        "bad renamed",
+        "kind unknown",
+        "kind label empty",
+        "one instance without",
+        "requests renamed",
+        "requests of one arm renamed",
+    ],
+)
+def test_a_counter_that_is_absent_beside_others_is_no_zero(given, absent):
+    found = missing(given, ERRORS)
+
+    assert (found is None) if absent is None else found.startswith(absent)
+
+
+def test_exposed_users_are_counted_once_for_all_cohorts():
+    needs = Needs(exposed=True)
+    two = [requests(), series((0, 1), cohort="2")]
+
+    assert missing([*two, series((0, 1), metric=EXPOSED_METRIC)], needs) is None
+    assert missing(two, needs) == 'wavegate_exposed_users_total{variant="on"}'
+
+
+@pytest.mark.parametrize("label", ["prometheus_replica", "replica", "receive_replica"])
+def test_the_same_counter_from_two_prometheus_is_told_apart_from_two_counters(label):
+    twice = [requests(**{label: "a"}), requests(**{label: "b"})]
+    two_apps = [requests(**{label: "a", "instance": "1"}), requests(**{label: "b", "instance": "2"})]
+
+    assert copies(twice) == label
+    assert copies(two_apps) is None
+    assert copies([requests(), bad()]) is None
 
 
 @given(

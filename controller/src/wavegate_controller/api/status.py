@@ -24,6 +24,7 @@ def make_status(services: Services) -> Blueprint:
             "revision": ruleset.revision if ruleset else 0,
             "published_at": ruleset.published_at.isoformat() if ruleset else None,
             "version": controller_version,
+            "notice": services.provider.notice,
         }
 
     return blueprint

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from wavegate_controller.domain.verdict import VerdictKind
+
 
 class NoDataReason(StrEnum):
     """Why a healthy metrics server had nothing to say."""
@@ -32,8 +34,20 @@ class BrokenReason(StrEnum):
     PARTIAL_RESPONSE = "partial_response"
     #: Several series where one number was meant.
     SEVERAL_SERIES = "several_series"
-    #: Not what the Prometheus HTTP API promises.
+    #: Not what the Prometheus HTTP API, or a webhook, promises.
     MALFORMED_RESPONSE = "malformed_response"
+    #: More than is read, or than the server is willing to fetch at once.
+    TOO_LARGE = "too_large"
+    #: Some of the SDK's counters stand without those that belong beside them: renamed, dropped, or never there.
+    COUNTER_MISSING = "counter_missing"
+    #: This source of metrics cannot answer such a question, ever.
+    NOT_SUPPORTED = "not_supported"
+    #: The metrics server has no alerting rule of this name.
+    NO_SUCH_ALERT = "no_such_alert"
+    #: The metrics server cannot evaluate the alerting rule, so the alert could not fire.
+    ALERT_RULE_FAILS = "alert_rule_fails"
+    #: The controller's settings do not allow this address.
+    NOT_ALLOWED = "not_allowed"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -86,7 +100,42 @@ class Counts:
     newest_sample_at: datetime | None
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Feedback:
+    """What people said about the candidate between two looks.
+
+    Attributes:
+        requests: that the candidate served; each may get a thumb, most get none.
+        newest_sample_at: time of the newest sample seen so far; None while there was never one.
+    """
+
+    requests: int
+    thumbs_up: int
+    thumbs_down: int
+    newest_sample_at: datetime | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Judgement:
+    """Somebody else's verdict: a webhook's, or a person's.
+
+    Attributes:
+        by: the person, or the host that was asked.
+        detail: their reason.
+        value: what they measured, if they say so.
+        limit: what they held it against.
+    """
+
+    says: VerdictKind
+    by: str
+    detail: str = ""
+    value: float | None = None
+    limit: float | None = None
+
+
 Answer = Value | NoData | Broken
+#: All that a gate's look may give.
+Reading = Answer | Counts | Feedback | Judgement
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -96,13 +145,13 @@ class Measurement:
     Attributes:
         gate: the gate's name in the plan.
         at: evaluation time of the query.
-        query: PromQL as it was sent.
+        query: PromQL as it was sent; the address of a webhook. Empty when read from the log, which does not repeat it.
     """
 
     gate: str
     at: datetime
     query: str
-    answer: Answer | Counts
+    answer: Reading
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -119,8 +168,8 @@ class Cursor:
 
     Attributes:
         read_at: time of the read that left this cursor.
-        last: series key to (Unix seconds, value) of its last counted sample.
+        last: `counts.series_key` to (Unix seconds, value) of its last counted sample.
     """
 
     read_at: datetime
-    last: Mapping[str, tuple[float, float]]
+    last: Mapping[int, tuple[float, float]]

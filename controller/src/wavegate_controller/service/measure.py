@@ -1,23 +1,18 @@
-"""Asking the metrics server what a rollout's gates need to know. Reads only; decides nothing."""
+"""From what the metrics server answered to one measurement for each of a rollout's gates. Decides nothing."""
 
-from collections.abc import Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from typing import Final, assert_never
+from datetime import datetime
+from functools import reduce
+from operator import or_
+from typing import assert_never
 
 from wavegate_controller.documents.duration import format_duration
-from wavegate_controller.domain.counts import BAD_METRIC, REQUESTS_METRIC, advance, by_arm
-from wavegate_controller.domain.measurement import Broken, Cursor, Measurement
-from wavegate_controller.domain.plan import ErrorRateGate, ThresholdGate, fill_in
+from wavegate_controller.domain.counts import CounterSelector, Needs, by_arm
+from wavegate_controller.domain.measurement import Answer, Broken, Counts, Cursor, Measurement
+from wavegate_controller.domain.plan import ErrorRateGate, Gate, ThresholdGate, fill_in
 from wavegate_controller.domain.rollout import Rollout
-from wavegate_controller.ports import MetricProvider
-
-#: How far a read reaches back behind the last one: a sample is stamped when its scrape starts, but seen when it ends.
-_OVERLAP: Final = timedelta(seconds=30)
-#: How far the first read looks for the series that exist; Prometheus' own look-back.
-_FIRST_LOOK: Final = timedelta(minutes=5)
-#: Longest outage that a single read catches up with; beyond it the counts start again from the next read.
-_FURTHEST: Final = timedelta(hours=6)
+from wavegate_controller.service.counting import Counted
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -33,25 +28,57 @@ class Look:
     cursor: Cursor | None
 
 
-def measure(provider: MetricProvider, rollout: Rollout, cursor: Cursor | None, *, now: datetime) -> Look:
-    """One measurement for each gate of the plan, all at the same evaluation time."""
-    counting = [gate for gate in rollout.plan.gates if isinstance(gate, ErrorRateGate)]
-    following: Cursor | None = None
-    measurements: list[Measurement] = []
-    if counting:
-        counted, following = _count(provider, rollout, counting, cursor, now=now)
-        measurements.extend(counted)
-    for gate in rollout.plan.gates:
+def needs_of(gate: Gate) -> Needs | None:
+    """The counters that the gate is judged by; None for a gate that asks something else."""
+    match gate:
+        case ErrorRateGate():
+            return Needs(bad=frozenset(gate.kinds))
+        case ThresholdGate():
+            return None
+        case _:
+            assert_never(gate)
+
+
+def needs(rollout: Rollout) -> Needs | None:
+    """The counters that all gates of the plan need together; None where none needs any."""
+    wanted = [need for gate in rollout.plan.gates if (need := needs_of(gate))]
+    return reduce(or_, wanted) if wanted else None
+
+
+def numbers(rollout: Rollout) -> tuple[str, ...]:
+    """The queries for one number that the plan's gates need, in the order of the gates."""
+    return tuple(threshold_query(gate, rollout) for gate in rollout.plan.gates if isinstance(gate, ThresholdGate))
+
+
+def measure(
+    rollout: Rollout, counted: Counted | Broken | None, number: Callable[[str], Answer], *, now: datetime
+) -> Look:
+    """One measurement for each gate of the plan, all at the same evaluation time.
+
+    Args:
+        rollout: that is looked at.
+        counted: its counters; None where its gates need none.
+        number: gives the answers to `numbers`.
+        now: the evaluation time.
+    """
+
+    def measurement(gate: Gate) -> Measurement:
+        answer: Answer | Counts
         match gate:
             case ThresholdGate():
                 query = threshold_query(gate, rollout)
-                answer = provider.query(query, at=now)
-                measurements.append(Measurement(gate=gate.name, at=now, query=query, answer=answer))
+                answer = number(query)
             case ErrorRateGate():
-                pass  # counted above, with one read for all of them
+                query = counter_query(gate, rollout)
+                answer = _error_counts(gate, rollout, counted)
             case _:
                 assert_never(gate)
-    return Look(measurements=tuple(measurements), cursor=following)
+        return Measurement(gate=gate.name, at=now, query=query, answer=answer)
+
+    return Look(
+        measurements=tuple(measurement(gate) for gate in rollout.plan.gates),
+        cursor=counted.cursor if isinstance(counted, Counted) else None,
+    )
 
 
 def threshold_query(gate: ThresholdGate, rollout: Rollout) -> str:
@@ -68,42 +95,15 @@ def threshold_query(gate: ThresholdGate, rollout: Rollout) -> str:
     )
 
 
-def counter_selector(rollout: Rollout) -> str:
-    """All of the SDK's outcome counters for the rollout's flag: one read, one evaluation time."""
-    return fill_in(f'{{__name__=~"{REQUESTS_METRIC}|{BAD_METRIC}",flag="{{{{flag}}}}"}}', {"flag": rollout.flag_key})
+def counter_query(gate: ErrorRateGate, rollout: Rollout) -> str:
+    """The gate's counters as a selector, to look at by hand; they are read with those of other rollouts."""
+    wanted = needs_of(gate) or Needs()
+    return CounterSelector(flags=(rollout.flag_key,), needs=wanted).promql
 
 
-def _count(
-    provider: MetricProvider, rollout: Rollout, gates: Sequence[ErrorRateGate], cursor: Cursor | None, *, now: datetime
-) -> tuple[list[Measurement], Cursor | None]:
-    cursor = _still_valid(cursor, rollout, now=now)
-    selector = counter_selector(rollout)
-    lookback = _FIRST_LOOK if cursor is None else now - cursor.read_at + _OVERLAP
-    answer = provider.samples(selector, at=now, lookback=lookback)
-    if isinstance(answer, Broken):
-        return [Measurement(gate=gate.name, at=now, query=selector, answer=answer) for gate in gates], None
-    increments, following = advance(cursor, answer, at=now)
-    return [
-        Measurement(
-            gate=gate.name,
-            at=now,
-            query=selector,
-            answer=by_arm(
-                increments,
-                candidate=rollout.candidate,
-                stable=rollout.stable,
-                kinds=gate.kinds,
-                cursor=following,
-            ),
-        )
-        for gate in gates
-    ], following
-
-
-def _still_valid(cursor: Cursor | None, rollout: Rollout, *, now: datetime) -> Cursor | None:
-    """A cursor from before the test began would count what is not evidence; so would one from another day."""
-    if cursor is None or rollout.evidence_since is None:
-        return None
-    if cursor.read_at < rollout.evidence_since or now - cursor.read_at > _FURTHEST:
-        return None
-    return cursor
+def _error_counts(gate: ErrorRateGate, rollout: Rollout, counted: Counted | Broken | None) -> Counts | Broken:
+    if counted is None:
+        raise ValueError(f"gate {gate.name} of rollout {rollout.id} needs counters that were not asked for")
+    if isinstance(counted, Broken):
+        return counted
+    return by_arm(counted.increments, candidate=rollout.candidate, stable=rollout.stable, kinds=gate.kinds)

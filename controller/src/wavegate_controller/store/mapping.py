@@ -1,5 +1,7 @@
 """Rows to domain values and back, written out: the database's words are chosen here, not by the shape of a class."""
 
+import struct
+import zlib
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, assert_never
@@ -11,21 +13,24 @@ from wavegate_controller.documents import PlanDocument, parse, plan_to_document
 from wavegate_controller.domain.decision import DecisionReason
 from wavegate_controller.domain.flag import Flag
 from wavegate_controller.domain.measurement import (
-    Answer,
     ArmCounts,
     Broken,
     BrokenReason,
     Counts,
     Cursor,
+    Feedback,
+    Judgement,
     Measurement,
     NoData,
     NoDataReason,
+    Reading,
     Value,
 )
 from wavegate_controller.domain.publication import PublishedRuleset
 from wavegate_controller.domain.record import DecisionRecord
 from wavegate_controller.domain.rollout import PauseReason, Rollout, State
 from wavegate_controller.domain.transitions import Event
+from wavegate_controller.domain.verdict import VerdictKind
 
 Columns = dict[str, Any]
 
@@ -119,7 +124,6 @@ def measurement_to_row(rollout_id: str, measurement: Measurement) -> Columns:
         "rollout_id": rollout_id,
         "gate": measurement.gate,
         "at": measurement.at,
-        "query": measurement.query,
         "kind": kind,
         "payload": payload,
     }
@@ -130,7 +134,7 @@ def measurement_from_row(row: RowMapping) -> Measurement:
     return Measurement(
         gate=row["gate"],
         at=row["at"],
-        query=row["query"],
+        query="",
         answer=_answer_from_columns(row["kind"], row["payload"]),
     )
 
@@ -140,7 +144,7 @@ def cursor_to_row(rollout_id: str, cursor: Cursor) -> Columns:
     return {
         "rollout_id": rollout_id,
         "read_at": cursor.read_at,
-        "last": {series: list(sample) for series, sample in cursor.last.items()},
+        "last": _pack(cursor.last),
     }
 
 
@@ -148,8 +152,21 @@ def cursor_from_row(row: RowMapping) -> Cursor:
     """The cursor of these columns."""
     return Cursor(
         read_at=row["read_at"],
-        last={series: (sampled_at, value) for series, (sampled_at, value) in row["last"].items()},
+        last=_unpack(row["last"]),
     )
+
+
+def _pack(last: Mapping[int, tuple[float, float]]) -> bytes:
+    """Columns of keys, times and values, little-endian, compressed: all series of an instance share their times."""
+    columns = (*last, *(sampled_at for sampled_at, _ in last.values()), *(value for _, value in last.values()))
+    return zlib.compress(struct.pack(f"<{len(last)}Q{2 * len(last)}d", *columns), level=1)
+
+
+def _unpack(packed: bytes) -> Mapping[int, tuple[float, float]]:
+    data = zlib.decompress(packed)
+    size = len(data) // 24
+    columns = struct.unpack(f"<{size}Q{2 * size}d", data)
+    return dict(zip(columns[:size], zip(columns[size : 2 * size], columns[2 * size :], strict=True), strict=True))
 
 
 def decision_to_row(record: DecisionRecord) -> Columns:
@@ -213,7 +230,7 @@ def ruleset_from_row(row: RowMapping) -> PublishedRuleset:
     )
 
 
-def _answer_to_columns(answer: Answer | Counts) -> tuple[str, Columns]:
+def _answer_to_columns(answer: Reading) -> tuple[str, Columns]:
     match answer:
         case Value():
             return "value", {"value": answer.value}
@@ -228,11 +245,27 @@ def _answer_to_columns(answer: Answer | Counts) -> tuple[str, Columns]:
                 "stable": [answer.stable.requests, answer.stable.bad],
                 "newest_sample_at": None if newest is None else newest.isoformat(),
             }
+        case Feedback():
+            newest = answer.newest_sample_at
+            return "feedback", {
+                "requests": answer.requests,
+                "thumbs_up": answer.thumbs_up,
+                "thumbs_down": answer.thumbs_down,
+                "newest_sample_at": None if newest is None else newest.isoformat(),
+            }
+        case Judgement():
+            return "judgement", {
+                "says": answer.says.value,
+                "by": answer.by,
+                "detail": answer.detail,
+                "value": answer.value,
+                "limit": answer.limit,
+            }
         case _:
             assert_never(answer)
 
 
-def _answer_from_columns(kind: str, payload: Mapping[str, Any]) -> Answer | Counts:
+def _answer_from_columns(kind: str, payload: Mapping[str, Any]) -> Reading:
     match kind:
         case "value":
             return Value(value=payload["value"])
@@ -247,6 +280,16 @@ def _answer_from_columns(kind: str, payload: Mapping[str, Any]) -> Answer | Coun
                 stable=_arm(payload["stable"]),
                 newest_sample_at=None if newest is None else datetime.fromisoformat(newest),
             )
+        case "feedback":
+            newest = payload["newest_sample_at"]
+            return Feedback(
+                requests=payload["requests"],
+                thumbs_up=payload["thumbs_up"],
+                thumbs_down=payload["thumbs_down"],
+                newest_sample_at=None if newest is None else datetime.fromisoformat(newest),
+            )
+        case "judgement":
+            return Judgement(**{**payload, "says": VerdictKind(payload["says"])})
         case _:
             raise ValueError(f"measurement of unknown kind {kind!r}: written by a newer version?")
 

@@ -108,7 +108,6 @@ measurement: Final = Table(
     Column("rollout_id", String, ForeignKey("rollout.id"), nullable=False),
     Column("gate", String, nullable=False),
     Column("at", UTCDateTime, nullable=False),
-    Column("query", String, nullable=False),
     Column("kind", String, nullable=False),
     Column("payload", JSON, nullable=False),
     Index(None, "rollout_id", "at"),
@@ -119,7 +118,7 @@ counter_cursor: Final = Table(
     metadata,
     Column("rollout_id", String, ForeignKey("rollout.id"), primary_key=True),
     Column("read_at", UTCDateTime, nullable=False),
-    Column("last", JSON, nullable=False),
+    Column("last", LargeBinary, nullable=False),
 )
 
 decision: Final = Table(

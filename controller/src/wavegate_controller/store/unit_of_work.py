@@ -139,33 +139,36 @@ class SqlEvidence:
     connection: Connection
 
     def add(self, rollout_id: str, measurements: Sequence[Measurement]) -> None:
-        """Append."""
+        """Append. Their queries are not kept: the record of the decision has them."""
         if measurements:
             rows = [mapping.measurement_to_row(rollout_id, each) for each in measurements]
             self.connection.execute(insert(tables.measurement), rows)
 
     def since(self, rollout_id: str, since: datetime) -> Sequence[Measurement]:
-        """Measurements of all gates after that time, oldest first."""
+        """Measurements of all gates after that time, oldest first, without their queries."""
         table = tables.measurement
         query = (
             select(table).where(table.c.rollout_id == rollout_id, table.c.at > since).order_by(table.c.at, table.c.id)
         )
         return [mapping.measurement_from_row(row) for row in self.connection.execute(query).mappings()]
 
-    def cursor(self, rollout_id: str) -> Cursor | None:
-        """Up to where the rollout's counters have been counted."""
+    def cursors(self, rollout_ids: Sequence[str]) -> Mapping[str, Cursor]:
+        """Up to where the counters of these rollouts have been counted; those never read are left out."""
         table = tables.counter_cursor
-        query = select(table).where(table.c.rollout_id == rollout_id)
-        row = self.connection.execute(query).mappings().one_or_none()
-        return None if row is None else mapping.cursor_from_row(row)
+        query = select(table).where(table.c.rollout_id.in_(rollout_ids))
+        rows = self.connection.execute(query).mappings()
+        return {row["rollout_id"]: mapping.cursor_from_row(row) for row in rows}
 
-    def save_cursor(self, rollout_id: str, cursor: Cursor) -> None:
-        """Replace it."""
+    def save_cursor(self, rollout_id: str, cursor: Cursor, *, before: Cursor | None) -> None:
+        """Replace the one that was read `before`; raises StaleVersion when that is not what is stored."""
         table = tables.counter_cursor
-        row = mapping.cursor_to_row(rollout_id, cursor)
-        replaced = self.connection.execute(update(table).where(table.c.rollout_id == rollout_id).values(row))
-        if not replaced.rowcount:
-            self.connection.execute(insert(table).values(row))
+        row, stale = mapping.cursor_to_row(rollout_id, cursor), StaleVersion("cursor of rollout", rollout_id)
+        if before is None:
+            _insert(self.connection, table, row, taken=stale)
+            return
+        is_before = table.c.rollout_id == rollout_id, table.c.read_at == before.read_at
+        if not self.connection.execute(update(table).where(*is_before).values(row)).rowcount:
+            raise stale
 
 
 @dataclass(frozen=True, slots=True)

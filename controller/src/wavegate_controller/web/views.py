@@ -55,6 +55,7 @@ def make_web(services: Services) -> Blueprint:
         return {
             "say": sentences,
             "environment": services.environment,
+            "notice": services.provider.notice,
             "controller_url": None if url == _DEFAULT_URL else url,
         }
 
