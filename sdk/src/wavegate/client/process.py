@@ -4,6 +4,8 @@ import atexit
 import os
 import sys
 import threading
+from contextlib import suppress
+from importlib import import_module
 from typing import Any, Final, Protocol
 from weakref import WeakValueDictionary
 
@@ -28,12 +30,14 @@ class Resident(Protocol):
 
 _residents: WeakValueDictionary[int, Resident] = WeakValueDictionary()
 _is_quiet = [False]
+_pid = [os.getpid()]
 
 
 def adopt(resident: Resident) -> None:
     """Tells the resident of forks and of the end, as long as anybody holds it; in the order of adoption."""
     _residents[id(resident)] = resident
     if len(_residents) == 1:
+        _at_fork_of_uwsgi()
         _at_end_of_workers()
 
 
@@ -56,6 +60,9 @@ def _after_fork_in_parent() -> None:
 
 
 def _after_fork_in_child() -> None:
+    if _pid[0] == os.getpid():
+        return
+    _pid[0] = os.getpid()
     forks[0] += 1
     # Acquired by this very thread before the fork, or held by one that is no more.
     if quiet.locked():
@@ -70,21 +77,42 @@ def _at_exit() -> None:
         resident.at_exit()
 
 
+def _at_fork_of_uwsgi() -> None:
+    """It forks below Python, which then knows nothing of it; but it calls one hook of its own."""
+    uwsgi: Any = sys.modules.get("uwsgi")
+    if uwsgi is None:
+        return
+    with suppress(Exception):
+        # Takes the hook when it is first imported, so that has to be before us, not after.
+        import_module("uwsgidecorators")
+    before = getattr(uwsgi, "post_fork_hook", None)
+
+    def hook() -> None:
+        if before is not None:
+            before()
+        _after_fork_in_child()
+
+    uwsgi.post_fork_hook = hook
+
+
 def _at_end_of_workers() -> None:
-    """Workers of multiprocessing, and of Celery's billiard, end without running `atexit`; they have their own way."""
-    for name in ("multiprocessing.util", "billiard.util"):
-        util: Any = sys.modules.get(name)
-        if util is not None:
-            _finalize_in(util)
+    """Workers of multiprocessing and of Celery end without running `atexit`; each has a way of its own."""
+    util: Any = sys.modules.get("multiprocessing.util")
+    if util is not None:
+        _finalize(util)
+        # A worker that is just being forked forgets all finalizers first, and then calls what is registered here.
+        util.register_after_fork(_at_exit, lambda _: _finalize(util))
+    signals: Any = sys.modules.get("celery.signals")
+    if signals is not None:
+        signals.worker_process_shutdown.connect(_at_end_of_celery, weak=False, dispatch_uid=__name__)
 
 
-def _finalize_in(util: Any) -> None:
-    def finalize(_: object = None) -> None:
-        util.Finalize(None, _at_exit, exitpriority=0)
+def _finalize(util: Any) -> None:
+    util.Finalize(None, _at_exit, exitpriority=0)
 
-    finalize()
-    # A worker that is just being forked forgets all finalizers first, and then calls what is registered here.
-    util.register_after_fork(_at_exit, finalize)
+
+def _at_end_of_celery(**_: object) -> None:
+    _at_exit()
 
 
 atexit.register(_at_exit)
