@@ -15,6 +15,7 @@ from wavegate_controller.domain.measurement import Answer, Broken, BrokenReason,
 from wavegate_controller.domain.rollout import Rollout
 from wavegate_controller.domain.transitions import Event
 from wavegate_controller.ports import Store
+from wavegate_controller.providers.webhook import Webhooks
 from wavegate_controller.service.flags import create_flag
 from wavegate_controller.service.rollouts import act, create_rollout
 from wavegate_controller.service.services import Services
@@ -49,6 +50,7 @@ class HandMetrics:
     clock: ManualClock
     value: Answer = field(default_factory=lambda: Value(value=0.3))
     away: bool = False
+    rule_problem: Broken | None = None
     counters: dict[tuple[str, ...], float] = field(default_factory=dict)
     queries: list[str] = field(default_factory=list)
 
@@ -70,6 +72,9 @@ class HandMetrics:
         if "((" in promql:
             return Broken(reason=BrokenReason.QUERY_REJECTED, detail="parse error: unclosed left parenthesis")
         return None
+
+    def alert_rule(self, name: str) -> Broken | None:
+        return self._outage() if self.away else self.rule_problem
 
     def samples(self, selector: CounterSelector, *, at: datetime, lookback: timedelta) -> Sequence[Series] | Broken:
         self.queries.append(selector.promql)
@@ -104,7 +109,7 @@ class World:
     snapshot: Snapshot
 
     @classmethod
-    def over(cls, store: Store) -> "World":
+    def over(cls, store: Store, *, webhooks: Webhooks | None = None) -> "World":
         clock, snapshot = ManualClock(), Snapshot()
         metrics = HandMetrics(clock)
         services = Services(
@@ -112,6 +117,7 @@ class World:
             store=store,
             clock=clock,
             provider=metrics,
+            webhooks=webhooks or Webhooks(),
             sink=snapshot,
             recorder=PrometheusRecorder(),
         )

@@ -18,6 +18,7 @@ from wavegate_controller.delivery import Delivery, Snapshot
 from wavegate_controller.domain.errors import Invalid
 from wavegate_controller.ports import MetricProvider
 from wavegate_controller.providers import Access, PrometheusProvider, ScrapeProvider
+from wavegate_controller.providers.webhook import Webhooks
 from wavegate_controller.scheduler import Reconciler
 from wavegate_controller.service.publish import publish_latest
 from wavegate_controller.service.services import Services
@@ -67,6 +68,7 @@ def build(config: Config) -> Controller:
         store=SqlStore(engine),
         clock=SystemClock(),
         provider=_provider(config),
+        webhooks=_webhooks(config),
         sink=snapshot,
         recorder=recorder,
     )
@@ -99,6 +101,11 @@ def _provider(config: Config) -> MetricProvider:
         return PrometheusProvider(config.prometheus_url, timeout=timeout, access=access, lag=config.prometheus_lag)
     except Invalid as refusal:
         raise Invalid(f"prometheus_{refusal.field}", refusal.problem, refusal.expected) from None
+
+
+def _webhooks(config: Config) -> Webhooks:
+    secret = config.webhook_secret
+    return Webhooks(config.webhook_urls, secret=secret.get_secret_value() if secret else None)
 
 
 def make_flask(services: Services, recorder: PrometheusRecorder, config: Config) -> Flask:

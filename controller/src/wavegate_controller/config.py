@@ -76,6 +76,13 @@ class Config(Document):
     sdk_keys: list[SecretStr] = Field(
         default_factory=list, description="Keys that apps may fetch rulesets with. With none, no key is needed."
     )
+    webhook_urls: list[str] = Field(
+        default_factory=list,
+        description="Addresses that webhook gates may ask, each with what lies beneath it. With none, none may.",
+    )
+    webhook_secret: SecretStr | None = Field(
+        default=None, description="`whsec_` and the base64 of 24 to 64 bytes; questions to webhooks are signed with it."
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field(default="info", description="Least level to log.")
 
     @model_validator(mode="after")

@@ -3,12 +3,12 @@
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime, timedelta
-from typing import Protocol
+from typing import Any, Protocol
 
 from wavegate_controller.domain.counts import CounterSelector
 from wavegate_controller.domain.decision import Decision
 from wavegate_controller.domain.flag import Flag
-from wavegate_controller.domain.measurement import Answer, Broken, Cursor, Measurement, Series
+from wavegate_controller.domain.measurement import Answer, Broken, Cursor, Judgement, Measurement, Series
 from wavegate_controller.domain.publication import PublishedRuleset
 from wavegate_controller.domain.record import DecisionRecord
 from wavegate_controller.domain.rollout import Rollout, State
@@ -38,11 +38,29 @@ class MetricProvider(Protocol):
         """The server's refusal of a query that it cannot parse; None when it accepts it or cannot be asked."""
         ...
 
+    def alert_rule(self, name: str) -> Broken | None:
+        """Why an alert of this name could not fire although it should; None when a healthy rule would raise it."""
+        ...
+
     def samples(self, selector: CounterSelector, *, at: datetime, lookback: timedelta) -> tuple[Series, ...] | Broken:
         """Raw samples of the last `lookback` before `at`; series without a sample there are left out.
 
         An answer that is more than can be read is Broken with `too_large`: ask for less.
         """
+        ...
+
+
+class Webhooks(Protocol):
+    """Checks of other people, asked over HTTP. Never raises, never waits: what cannot be asked is Broken."""
+
+    def refusal(self, url: str) -> str | None:
+        """Why this address may not be asked; None when it may."""
+        ...
+
+    def ask(
+        self, key: str, url: str, question: Mapping[str, Any], *, timeout: timedelta, now: datetime
+    ) -> Judgement | Broken | None:
+        """The answer to the question of this key; None while it is on its way, which the first call begins."""
         ...
 
 

@@ -83,6 +83,24 @@ class RemoteController:
         path = f"rollouts/{_segment(reference)}/{_segment(event)}"
         return self._ask("POST", path, body=_signed(actor, {"comment": comment}))
 
+    def judge(
+        self,
+        reference: str,
+        gate: str,
+        verdict: str,
+        *,
+        comment: str,
+        wave: int | None = None,
+        actor: str | None = None,
+    ) -> Document:
+        """Say `pass` or `breach` about the wave that a rollout is in; it acts on that at its next look."""
+        word = {"gate": gate, "verdict": verdict, "comment": comment, "wave": wave}
+        return self._ask("POST", f"rollouts/{_segment(reference)}/judgements", body=_signed(actor, word))
+
+    def presets(self) -> list[Document]:
+        """Ready-made gates."""
+        return self._items("presets")
+
     def decisions(
         self, reference: str, *, limit: int = 50, before: int | None = None, moves_only: bool = False
     ) -> list[Document]:

@@ -14,7 +14,7 @@ from wavegate_controller.documents.duration import format_duration
 from wavegate_controller.domain.decision import DecisionReason
 from wavegate_controller.domain.rollout import WATCHED, State
 from wavegate_controller.domain.transitions import Event
-from wavegate_controller.domain.verdict import VerdictKind
+from wavegate_controller.domain.verdict import WARNINGS, VerdictKind
 
 Document = Mapping[str, Any]
 
@@ -34,6 +34,8 @@ _VERDICT_SIGN: Final[Mapping[str, tuple[str, str]]] = {
     VerdictKind.NOT_ENOUGH_DATA: ("…", "yellow"),
     VerdictKind.CANNOT_MEASURE: ("?", "magenta"),
 }
+#: Measured, and in doubt: louder than a mere lack of data.
+_WARNING_SIGN: Final = ("!", "bold yellow")
 _TAKEN_BACK: Final = frozenset({State.ROLLED_BACK, State.CANCELLED})
 
 
@@ -101,6 +103,21 @@ def flags_table(documents: Iterable[Document]) -> RenderableType:
     return table if table.row_count else Text("no flags; `wavegate flag create KEY` makes one")
 
 
+def presets_table(documents: Iterable[Document]) -> RenderableType:
+    """One line for each preset and source."""
+    table = _table("preset", "source", "needs", "takes")
+    table.add_column("watches", ratio=1, overflow="fold")
+    for document in documents:
+        table.add_row(
+            Text(document["preset"], "bold"),
+            Text(document["source"]),
+            Text(", ".join(document["needs"]) or "-"),
+            Text(", ".join(document["takes"]) or "-"),
+            Text(document["summary"]),
+        )
+    return table
+
+
 def wave_track(document: Document) -> Text:
     """The plan's waves as a track: behind us drawn through, the one we are in between brackets.
 
@@ -162,7 +179,8 @@ def _position(document: Document, now: datetime | None) -> Iterable[RenderableTy
     if not document["flag_enabled"]:
         yield Text("The flag is disabled: everybody gets its default variant, whatever stands below.", "bold red")
     variants = f" of users get {document['candidate']!r} instead of {document['stable']!r}"
-    yield Text.assemble((f"{document['percent']:g} %", "bold"), variants)
+    held_out = f", but {document['hold_out']:g} % of all are held out" if document["hold_out"] else ""
+    yield Text.assemble((f"{document['percent']:g} %", "bold"), variants, held_out)
     wave = document["wave"]
     yield Text.assemble(wave_track(document), (f"   wave {wave['number']} of {wave['of']}" if wave else "", "dim"))
     moved = document["moved_by"]
@@ -184,7 +202,7 @@ def _gates(document: Document) -> Iterable[RenderableType]:
         if verdict is None:
             yield Text.assemble(("· ", "dim"), gate["name"], ("  not looked at yet", "dim"))
             continue
-        sign, style = _VERDICT_SIGN[verdict["kind"]]
+        sign, style = _WARNING_SIGN if verdict["reason"] in WARNINGS else _VERDICT_SIGN[verdict["kind"]]
         yield Text.assemble(
             (f"{sign} ", style),
             (gate["name"], "bold"),
@@ -197,8 +215,22 @@ def _gates(document: Document) -> Iterable[RenderableType]:
 
 
 def _against_limit(verdict: Document) -> str:
+    figures = verdict["figures"]
     value = "no value" if verdict["value"] is None else f"value {verdict['value']:.4g}"
-    return value if verdict["limit"] is None else f"{value}, limit {verdict['limit']:.4g}"
+    said = value if verdict["limit"] is None else f"{value}, limit {verdict['limit']:.4g}"
+    if "warn" in figures:
+        said += f", warning {figures['warn']:.4g}"
+    if "low" in figures and "high" in figures:
+        said += f", interval {figures['low']:.3g} to {figures['high']:.3g}"
+    if "silent_seconds" in figures:
+        said += f", silent for {_seconds(figures['silent_seconds'])}"
+    if "silent_limit_seconds" in figures:
+        said += f" of {_seconds(figures['silent_limit_seconds'])}"
+    return said
+
+
+def _seconds(seconds: float) -> str:
+    return format_duration(timedelta(seconds=round(seconds)))
 
 
 def _next(document: Document, now: datetime | None) -> RenderableType:

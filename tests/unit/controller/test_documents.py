@@ -17,8 +17,10 @@ from wavegate_controller.documents import (
 )
 from wavegate_controller.documents.duration import format_duration, parse_duration
 from wavegate_controller.domain.errors import Invalid
-from wavegate_controller.domain.plan import ErrorRateGate, ThresholdGate
+from wavegate_controller.domain.plan import ThresholdGate
 
+ALERT = {"type": "alert", "name": "slow", "alert": "SummariesTooSlow"}
+WEBHOOK = {"type": "webhook", "name": "evals", "url": "https://checks.example.com/evals"}
 GATE = {"type": "threshold", "name": "latency", "query": "p95", "operator": "<", "limit": 0.8}
 
 
@@ -26,19 +28,32 @@ def plan(**fields):
     return parse(RolloutDocument, {"flag": "ai-summaries", "plan": fields}).plan_to_domain()
 
 
-def test_the_default_plan_is_10_25_50_100_guarded_by_the_error_rate():
+def test_the_default_plan_is_10_25_50_100_guarded_by_errors_and_latency():
     default = plan()
 
     assert [wave.weight for wave in default.waves] == [10_000, 25_000, 50_000, 100_000]
-    assert default.gates == (ErrorRateGate(),)
+    assert [(gate.name, gate.kinds) for gate in default.gates] == [("error-rate", ("error",)), ("latency", ("slow",))]
+    assert default.gates == plan(gates=["error-rate", "latency"]).gates
 
 
 def test_a_plan_survives_the_way_to_its_document_and_back():
     written = plan(
         waves=[{"percent": 0.001, "bake": "1h30m"}, {"percent": 33.333, "bake": 90, "approval": "manual"}],
-        gates=[GATE | {"warm_up": "30s", "failures": 3, "of": 5}, {"type": "error_rate", "kinds": ["error", "slow"]}],
+        gates=[
+            GATE | {"warm_up": "30s", "failures": 3, "of": 5, "warn": 0.7},
+            {"type": "error_rate", "kinds": ["error", "slow"], "on_no_data": {"act": "pause", "after": "30m"}},
+            ALERT | {"labels": {"flag": "{{flag}}"}, "counts": "fired_in_wave", "require_rule": False},
+            {"type": "feedback", "min_answers": 5, "min_share": 0.7, "max_thumbs_down": 0.1},
+            WEBHOOK | {"interval": "10m", "timeout": "30s", "keep_asking": False},
+            {"type": "manual", "question": "Are the answers right?"},
+            {"preset": "cost", "limit": 0.02},
+        ],
         on_breach="step_back",
         interval="5s",
+        on_no_data={"act": "hold"},
+        on_cannot_measure={"act": "roll_back", "after": "2h"},
+        hold_out=5,
+        keep_hold_out=True,
     )
 
     assert parse(PlanDocument, plan_to_document(written)).to_domain() == written
@@ -76,6 +91,37 @@ def test_a_plan_survives_the_way_to_its_document_and_back():
         ({"gates": [{"type": "error_rate", "alpha": 0}]}, "plan.gates[0].alpha", "more than 0"),
         ({"gates": [{"type": "error_rate", "min_requests": 0}]}, "plan.gates[0].min_requests", "1 or more"),
         ({"gates": [{"type": "error_rate", "kinds": []}]}, "plan.gates[0].kinds", "error"),
+        ({"gates": [GATE | {"warn": 0.9}]}, "plan.gates[0].warn", "less than the limit"),
+        ({"gates": [GATE | {"operator": ">", "warn": 0.7}]}, "plan.gates[0].warn", "more than the limit"),
+        ({"gates": [GATE | {"on_no_data": {"act": "pause"}}]}, "plan.gates[0].on_no_data.after", "30m"),
+        ({"gates": [GATE | {"on_no_data": {"act": "explode"}}]}, "plan.gates[0].on_no_data.act", "roll_back"),
+        ({"gates": [GATE | {"on_no_data": {"after": "1m"}}]}, "plan.gates[0].on_no_data.act", "a value"),
+        ({"on_cannot_measure": {"act": "roll_back"}}, "plan.on_cannot_measure.after", "30m"),
+        ({"hold_out": 60}, "plan.hold_out", "50 percent"),
+        ({"hold_out": -1}, "plan.hold_out", "50 percent"),
+        ({"hold_out": 0.0001}, "plan.hold_out", "steps of 0.001"),
+        ({"keep_hold_out": True}, "plan.keep_hold_out", "a hold_out"),
+        ({"gates": [ALERT | {"alert": "Too Slow"}]}, "plan.gates[0].alert", "SummariesTooSlow"),
+        ({"gates": [ALERT | {"alert": None}]}, "plan.gates[0].alert", "a valid string"),
+        ({"gates": [ALERT | {"labels": {"1x": "a"}}]}, "plan.gates[0].labels.1x", "severity"),
+        ({"gates": [ALERT | {"labels": {"alertstate": "firing"}}]}, "plan.gates[0].labels.alertstate", "another"),
+        ({"gates": [ALERT | {"labels": {"flag": "{{user}}"}}]}, "plan.gates[0].labels.flag", "{{flag}}"),
+        ({"gates": [ALERT | {"counts": "ever"}]}, "plan.gates[0].counts", "fired_in_wave"),
+        ({"gates": [ALERT | {"failures": 2}]}, "plan.gates[0].failures", "failures <= of"),
+        ({"gates": [ALERT | {"warm_up": "soon"}]}, "plan.gates[0].warm_up", "a duration"),
+        ({"gates": [{"type": "feedback", "min_answers": 0}]}, "plan.gates[0].min_answers", "1 or more"),
+        ({"gates": [{"type": "feedback", "min_share": 2}]}, "plan.gates[0].min_share", "from 0 to 1"),
+        ({"gates": [{"type": "feedback", "max_thumbs_down": 0}]}, "plan.gates[0].max_thumbs_down", "more than 0"),
+        ({"gates": [{"type": "feedback", "alpha": 1}]}, "plan.gates[0].alpha", "less than 1"),
+        ({"gates": [WEBHOOK | {"url": "ftp://checks"}]}, "plan.gates[0].url", "http or https"),
+        ({"gates": [WEBHOOK | {"interval": "500ms"}]}, "plan.gates[0].interval", "1s or more"),
+        ({"gates": [WEBHOOK | {"timeout": "2m"}]}, "plan.gates[0].timeout", "at most 1m"),
+        ({"gates": [{"type": "manual", "name": "a b"}]}, "plan.gates[0].name", "1 to 100"),
+        ({"gates": [{"type": "manual", "question": "?" * 501}]}, "plan.gates[0].question", "500"),
+        ({"gates": ["vibes"]}, "plan.gates[0].preset", "latency"),
+        ({"gates": [7]}, "plan.gates[0].type", "a preset"),
+        ({"gates": [{"preset": "latency", "limt": 1}]}, "plan.gates[0].limt", "documented fields"),
+        ({"gates": ["error-rate", {"type": "error_rate"}]}, "plan.gates[1].name", "a name of its own"),
         ({"on_breach": "ignore"}, "plan.on_breach", "roll_back"),
         ({"interval": "100ms"}, "plan.interval", "1s or more"),
         ({"steps": []}, "plan.steps", "documented fields"),

@@ -8,6 +8,7 @@ from flask import Blueprint, Response, request
 from wavegate_controller.api import errors
 from wavegate_controller.api.flags import make_flags
 from wavegate_controller.api.health import make_health
+from wavegate_controller.api.presets import make_presets
 from wavegate_controller.api.rollouts import make_rollouts
 from wavegate_controller.api.signing import sign
 from wavegate_controller.api.status import make_status
@@ -36,7 +37,7 @@ def make_api(services: Services, *, tokens: Mapping[str, str]) -> Blueprint:
         response.cache_control.no_store = True
         return response
 
-    for part in (make_flags(services), make_rollouts(services), make_status(services)):
+    for part in (make_flags(services), make_rollouts(services), make_presets(), make_status(services)):
         v1.register_blueprint(part)
     api = Blueprint("api", __name__)
     api.register_blueprint(v1)

@@ -1,7 +1,7 @@
 """Reading requests: everything that comes in is one strict document."""
 
 import json
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from flask import request
 from pydantic import Field
@@ -19,6 +19,14 @@ class Act(Document):
 
     actor: str | None = Field(default=None, description="Who asks; left out where a token says it.")
     comment: str = Field(default="", description="Why.")
+
+
+class Judged(Act):
+    """What a person says about a wave, signed."""
+
+    gate: str = Field(description="Name of a manual gate.")
+    verdict: Literal["pass", "breach"] = Field(description="What they say.")
+    wave: int | None = Field(default=None, ge=1, description="The wave they looked at; refused when it is over.")
 
 
 class SignedRollout(RolloutDocument):

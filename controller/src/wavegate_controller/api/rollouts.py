@@ -6,11 +6,12 @@ from flask import Blueprint, url_for
 from flask.typing import ResponseReturnValue
 from pydantic import Field
 
-from wavegate_controller.api.reading import Act, Query, SignedRollout, read_body, read_query
+from wavegate_controller.api.reading import Act, Judged, Query, SignedRollout, read_body, read_query
 from wavegate_controller.api.signing import actor
 from wavegate_controller.documents import decision_to_document, rollout_to_document
 from wavegate_controller.domain.errors import Invalid
 from wavegate_controller.domain.transitions import REQUESTS, Event
+from wavegate_controller.domain.verdict import VerdictKind
 from wavegate_controller.service import queries, rollouts
 from wavegate_controller.service.queries import RolloutView
 from wavegate_controller.service.services import Services
@@ -52,6 +53,22 @@ def make_rollouts(services: Services) -> Blueprint:
     def show(reference: str) -> ResponseReturnValue:
         read_query(Query)
         return rollout_shown(queries.rollout_view(services, reference))
+
+    @blueprint.post("/<reference>/judgements")
+    def judge(reference: str) -> ResponseReturnValue:
+        judged = read_body(Judged)
+        name = actor(judged.actor)
+        rollout = queries.rollout_view(services, reference).rollout
+        rollouts.judge_wave(
+            services,
+            rollout.id,
+            judged.gate,
+            VerdictKind(judged.verdict),
+            actor=name,
+            comment=judged.comment,
+            wave=judged.wave,
+        )
+        return rollout_shown(queries.rollout_view(services, rollout.id))
 
     @blueprint.post("/<reference>/<event>")
     def act(reference: str, event: str) -> ResponseReturnValue:

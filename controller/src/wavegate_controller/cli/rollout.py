@@ -125,6 +125,31 @@ def history(session: Session, reference: str, limit: int, before: int | None, mo
     session.show(decisions, decisions_table(decisions))
 
 
+@rollout.command
+@click.argument("reference")
+@click.option("--gate", metavar="NAME", help="The manual gate; may be left out where the plan has one only.")
+@click.argument("verdict", type=click.Choice(["pass", "breach"]))
+@signed
+@speaks_to_controller
+def judge(session: Session, *, reference: str, gate: str | None, verdict: str, name: str | None, comment: str) -> None:
+    """Say of the present wave what a manual gate waits for; needs -m."""
+    document = session.controller.rollout(reference)
+    manual = [each["name"] for each in document["plan"]["gates"] if each["type"] == "manual"]
+    if gate is None and len(manual) != 1:
+        raise click.UsageError(
+            f"say which gate: --gate with one of {', '.join(manual) or 'none, there is no manual gate'}"
+        )
+    judged = session.controller.judge(
+        document["id"],
+        gate or manual[0],
+        verdict,
+        comment=comment,
+        wave=document["wave"] and document["wave"]["number"],
+        actor=session.signature(name),
+    )
+    session.show(judged, rollout_panel(judged, now=SystemClock().now()))
+
+
 def _from_file(file: TextIO) -> dict[str, Any]:
     """Read here, so that a mistake is named before anything is sent; sent with every default spelled out."""
     try:

@@ -2,6 +2,7 @@
 
 from wavegate_controller.documents.flags import FlagDocument, flag_to_document
 from wavegate_controller.documents.plans import PlanDocument, plan_to_document
+from wavegate_controller.documents.presets import presets_to_documents
 from wavegate_controller.documents.reading import parse, parse_text
 from wavegate_controller.documents.rollouts import RolloutDocument
 from wavegate_controller.documents.views import decision_to_document, rollout_to_document
@@ -15,5 +16,6 @@ __all__ = [
     "parse",
     "parse_text",
     "plan_to_document",
+    "presets_to_documents",
     "rollout_to_document",
 ]

@@ -1,28 +1,23 @@
 """A rollout plan as a document."""
 
 from collections.abc import Callable
-from dataclasses import fields
-from datetime import timedelta
-from typing import Annotated, Any, Literal, TypeVar, assert_never
+from typing import Any, Literal, TypeVar
 
 from pydantic import Field
 
 from wavegate.evaluation import FULL_WEIGHT
 from wavegate_controller.documents.duration import format_duration
+from wavegate_controller.documents.gates import (
+    AnyGateDocument,
+    SilenceDocument,
+    gate_to_document,
+    gates_to_domain,
+    silence_to_document,
+    silence_to_domain,
+)
 from wavegate_controller.documents.reading import Document, Duration
 from wavegate_controller.domain.errors import Invalid
-from wavegate_controller.domain.plan import (
-    DEFAULT_GATES,
-    Approval,
-    ErrorRateGate,
-    Gate,
-    OnBreach,
-    Operator,
-    Plan,
-    ThresholdGate,
-    Wave,
-    percent,
-)
+from wavegate_controller.domain.plan import DEFAULT_GATES, Approval, OnBreach, Plan, Wave, percent
 
 Source = TypeVar("Source")
 Result = TypeVar("Result")
@@ -36,39 +31,6 @@ class WaveDocument(Document):
     approval: Literal["auto", "manual"] = Field(default="auto", description="Whether a human must open the next wave.")
 
 
-class ThresholdGateDocument(Document):
-    """Any PromQL that gives one number, compared with a limit."""
-
-    type: Literal["threshold"]
-    name: str
-    query: str = Field(description="PromQL; may use {{flag}} {{candidate}} {{stable}} {{wave}} {{window}}.")
-    operator: Literal["<", "<=", ">", ">="] = Field(description="The gate passes while `value operator limit`.")
-    limit: float
-    failures: int = Field(default=2, description="Breach when so many of the last `of` looks are over the limit.")
-    of: int = 3
-    warm_up: Duration = Field(default="0s", validate_default=True, description="First part of a wave to ignore.")
-    window: Duration = Field(default="1m", validate_default=True, description="What {{window}} stands for.")
-
-
-class ErrorRateGateDocument(Document):
-    """Bad outcomes of the candidate against those of stable, on the SDK's counters."""
-
-    type: Literal["error_rate"]
-    name: str = "error-rate"
-    kinds: list[str] = Field(default=["error"], description="Kinds of wavegate_bad_total that count as bad.")
-    alpha: float = Field(default=0.05, description="Probability of a false breach over the whole rollout.")
-    margin: float = Field(default=0.01, description="Tolerated harm relative to stable.")
-    absolute_margin: float = Field(default=0.0001, description="Tolerated share of bad outcomes on top.")
-    min_requests: int = Field(default=50, description="Requests that each arm needs in a wave to pass it.")
-    ceiling: float = Field(default=0.25, description="Share of bad outcomes that is a breach whatever stable does.")
-    stale_after: Duration = Field(
-        default="1m", validate_default=True, description="Age of samples that say nothing any more."
-    )
-
-
-GateDocument = Annotated[ThresholdGateDocument | ErrorRateGateDocument, Field(discriminator="type")]
-
-
 class PlanDocument(Document):
     """Waves and gates."""
 
@@ -76,11 +38,23 @@ class PlanDocument(Document):
         default_factory=lambda: [WaveDocument(percent=share) for share in (10, 25, 50, 100)],
         description="Rising percentages.",
     )
-    gates: list[GateDocument] | None = Field(
-        default=None, description="All must pass; the default is one error_rate gate."
+    gates: list[AnyGateDocument] | None = Field(
+        default=None, description="All must pass; by default errors and latency beside stable."
     )
-    on_breach: Literal["roll_back", "step_back", "pause"] = "roll_back"
+    on_breach: Literal["roll_back", "step_back", "pause"] = Field(
+        default="roll_back", description="What a breach does."
+    )
     interval: Duration = Field(default="15s", validate_default=True, description="Time between two looks at the gates.")
+    on_no_data: SilenceDocument = Field(
+        default=SilenceDocument(act="hold"), description="For gates without one of their own."
+    )
+    on_cannot_measure: SilenceDocument = Field(
+        default=SilenceDocument(act="hold"), description="For gates without one of their own."
+    )
+    hold_out: float = Field(
+        default=0, description="Percent of the users that the candidate is kept from, at 100 % too, to compare with."
+    )
+    keep_hold_out: bool = Field(default=False, description="Whether they stay held out when the rollout has completed.")
 
     def to_domain(self) -> Plan:
         """The plan.
@@ -92,9 +66,17 @@ class PlanDocument(Document):
             waves=tuple(_at(f"waves[{index}]", _wave, wave) for index, wave in enumerate(self.waves)),
             gates=DEFAULT_GATES
             if self.gates is None
-            else tuple(_at(f"gates[{index}]", _gate, gate) for index, gate in enumerate(self.gates)),
+            else tuple(
+                gate
+                for index, document in enumerate(self.gates)
+                for gate in _at(f"gates[{index}]", gates_to_domain, document)
+            ),
             on_breach=OnBreach(self.on_breach),
             interval=self.interval,
+            on_no_data=silence_to_domain("on_no_data", self.on_no_data),
+            on_cannot_measure=silence_to_domain("on_cannot_measure", self.on_cannot_measure),
+            hold_out=_weight("hold_out", self.hold_out),
+            keep_hold_out=self.keep_hold_out,
         )
 
 
@@ -109,9 +91,13 @@ def plan_to_document(plan: Plan) -> dict[str, Any]:
             }
             for wave in plan.waves
         ],
-        "gates": [_gate_to_document(gate) for gate in plan.gates],
+        "gates": [gate_to_document(gate) for gate in plan.gates],
         "on_breach": plan.on_breach.value,
         "interval": format_duration(plan.interval),
+        "on_no_data": silence_to_document(plan.on_no_data),
+        "on_cannot_measure": silence_to_document(plan.on_cannot_measure),
+        "hold_out": percent(plan.hold_out),
+        "keep_hold_out": plan.keep_hold_out,
     }
 
 
@@ -123,32 +109,11 @@ def _at(path: str, build: Callable[[Source], Result], source: Source) -> Result:
 
 
 def _wave(wave: WaveDocument) -> Wave:
-    weight = wave.percent * FULL_WEIGHT / 100
+    return Wave(weight=_weight("percent", wave.percent), bake=wave.bake, approval=Approval(wave.approval))
+
+
+def _weight(field: str, share: float) -> int:
+    weight = share * FULL_WEIGHT / 100
     if abs(weight - round(weight)) > 1e-6:  # noqa: PLR2004 - what binary fractions leave of a decimal one
-        raise Invalid("percent", f"{wave.percent} is too fine", "steps of 0.001")
-    return Wave(weight=round(weight), bake=wave.bake, approval=Approval(wave.approval))
-
-
-def _gate(gate: ThresholdGateDocument | ErrorRateGateDocument) -> Gate:
-    values = gate.model_dump(exclude={"type"})
-    match gate:
-        case ThresholdGateDocument():
-            return ThresholdGate(**values | {"operator": Operator(gate.operator)})
-        case ErrorRateGateDocument():
-            return ErrorRateGate(**values | {"kinds": tuple(gate.kinds)})
-        case _:
-            assert_never(gate)
-
-
-def _gate_to_document(gate: Gate) -> dict[str, Any]:
-    values = {
-        field.name: format_duration(value) if isinstance(value := getattr(gate, field.name), timedelta) else value
-        for field in fields(gate)
-    }
-    match gate:
-        case ThresholdGate():
-            return {"type": "threshold"} | values | {"operator": gate.operator.value}
-        case ErrorRateGate():
-            return {"type": "error_rate"} | values | {"kinds": list(gate.kinds)}
-        case _:
-            assert_never(gate)
+        raise Invalid(field, f"{share} is too fine", "steps of 0.001")
+    return round(weight)

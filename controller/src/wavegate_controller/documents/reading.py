@@ -49,11 +49,7 @@ def parse_text(model: type[Model], text: str) -> Model:
 def refusal(error: ValidationError) -> Invalid:
     """The first field that a model refused, in our words."""
     first = error.errors(include_url=False)[0]
-    path = "".join(
-        f"[{part}]" if isinstance(part, int) else f".{part}"
-        for part in first["loc"]
-        if part not in ("threshold", "error_rate")  # the tag of a gate's type is no field
-    )
+    path = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in _fields(first["loc"]))
     field = path.removeprefix(".") or "document"
     match first["type"]:
         case "extra_forbidden":
@@ -61,7 +57,8 @@ def refusal(error: ValidationError) -> Invalid:
         case "missing":
             return Invalid(field, "is missing", "a value")
         case "union_tag_not_found":
-            return Invalid(f"{field}.type", "is missing", "the kind of gate, such as error_rate or threshold")
+            kinds = "the kind of gate, such as error_rate or threshold, or a preset"
+            return Invalid(f"{field}.type", "is missing", kinds)
         case "union_tag_invalid":
             known = first.get("ctx", {}).get("expected_tags", "")
             return Invalid(f"{field}.type", f"{first['ctx']['tag']!r} is unknown", f"one of {known}")
@@ -74,6 +71,11 @@ def refusal(error: ValidationError) -> Invalid:
             return Invalid(field, f"{first['input']!r} is not valid", str(cause))
         case _:
             return Invalid(field, f"{first['input']!r} is not valid", _lower(first["msg"]))
+
+
+def _fields(path: tuple[int | str, ...]) -> list[int | str]:
+    """The path without the kinds of gates, which stand in it behind each gate's number and are no fields."""
+    return [part for index, part in enumerate(path) if index < 2 or path[index - 2] != "gates"]  # noqa: PLR2004
 
 
 def _lower(message: str) -> str:

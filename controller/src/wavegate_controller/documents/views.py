@@ -15,8 +15,8 @@ def rollout_to_document(
 ) -> dict[str, Any]:
     """A rollout, why it is where it is, and what may be asked of it now.
 
-    `percent` is the share of the users that the rollout gives the candidate; a flag that is disabled serves nobody
-    all the same, so `flag_enabled` stands beside it.
+    `percent` is the share of the users that the rollout gives the candidate, `hold_out` the share of all that it is
+    kept from; a flag that is disabled serves nobody all the same, so `flag_enabled` stands beside them.
     """
     return {
         "id": rollout.id,
@@ -27,6 +27,7 @@ def rollout_to_document(
         "state": rollout.state.value,
         "pause_reason": rollout.pause_reason and rollout.pause_reason.value,
         "percent": percent(rollout.weight),
+        "hold_out": percent(rollout.hold_out),
         "flag_enabled": flag_enabled,
         "wave": _wave_to_document(rollout),
         "possible": [event.value for event in allowed(rollout.state) if event in REQUESTS],

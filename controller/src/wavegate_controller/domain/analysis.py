@@ -1,30 +1,30 @@
 """From evidence to a verdict: what a gate's measurements say about the current wave."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
-from operator import ge, gt, le, lt
 from typing import Final, assert_never
 
 from wavegate.evaluation import FULL_WEIGHT
-from wavegate_controller.domain import evidence
-from wavegate_controller.domain.measurement import ArmCounts, Broken, Counts, Measurement, NoData, Value
-from wavegate_controller.domain.plan import ErrorRateGate, Gate, Operator, ThresholdGate
+from wavegate_controller.domain import evidence, looks
+from wavegate_controller.domain.feedback import judge_feedback
+from wavegate_controller.domain.gates import (
+    AlertGate,
+    ErrorRateGate,
+    FeedbackGate,
+    Gate,
+    ManualGate,
+    ThresholdGate,
+    WebhookGate,
+)
+from wavegate_controller.domain.measurement import ArmCounts, Broken, Counts, Judgement, Measurement
 from wavegate_controller.domain.rollout import Rollout
+from wavegate_controller.domain.silence import with_policy
 from wavegate_controller.domain.verdict import GateReason, Verdict, VerdictKind
 
 #: Evidence from which a wave is not passed although it is far from a breach: halves what slips through
 #: at no cost in false rollbacks (decision.md, section 3).
 SUSPICION: Final = 2.0
-#: Measurements older than so many looks say nothing about now, such as those before an outage of ours.
-_FRESH_LOOKS: Final = 2
-
-_COMPARE: Final[Mapping[Operator, Callable[[float, float], bool]]] = {
-    Operator.LESS: lt,
-    Operator.LESS_OR_EQUAL: le,
-    Operator.GREATER: gt,
-    Operator.GREATER_OR_EQUAL: ge,
-}
 
 
 def judge(gate: Gate, measurements: Sequence[Measurement], *, rollout: Rollout, now: datetime) -> Verdict:
@@ -36,67 +36,48 @@ def judge(gate: Gate, measurements: Sequence[Measurement], *, rollout: Rollout, 
         rollout: in a wave.
         now: aware UTC time of this look.
     """
+    verdict = _judge(gate, measurements, rollout=rollout, now=now)
+    return with_policy(verdict, gate, measurements, rollout=rollout, now=now)
+
+
+def _judge(gate: Gate, measurements: Sequence[Measurement], *, rollout: Rollout, now: datetime) -> Verdict:
     match gate:
         case ThresholdGate():
-            return _judge_threshold(gate, measurements, rollout=rollout, now=now)
+            return looks.judge_threshold(gate, measurements, rollout=rollout, now=now)
         case ErrorRateGate():
             return _judge_error_rate(gate, measurements, rollout=rollout, now=now)
+        case AlertGate():
+            return looks.judge_alert(gate, measurements, rollout=rollout, now=now)
+        case FeedbackGate():
+            return judge_feedback(gate, measurements, rollout=rollout, now=now)
+        case WebhookGate():
+            return looks.judge_webhook(gate, measurements, rollout=rollout, now=now)
+        case ManualGate():
+            return _judge_manual(gate, measurements, rollout=rollout)
         case _:
             assert_never(gate)
 
 
-def _judge_threshold(
-    gate: ThresholdGate, measurements: Sequence[Measurement], *, rollout: Rollout, now: datetime
-) -> Verdict:
-    if rollout.wave_since is None:
-        raise ValueError(f"rollout {rollout.id} is in no wave")
-    begin = rollout.wave_since + gate.warm_up
-    fresh = max(begin, now - _FRESH_LOOKS * gate.of * rollout.plan.interval)
-    recent = [each for each in measurements if each.at > fresh][-gate.of :]
-    values = [each.answer.value for each in recent if isinstance(each.answer, Value)]
-    over = [value for value in values if not _COMPARE[gate.operator](value, gate.limit)]
-    latest = recent[-1].answer if recent else None
+def _judge_manual(gate: ManualGate, measurements: Sequence[Measurement], *, rollout: Rollout) -> Verdict:
+    begin = rollout.wave_since
+    spoken = [each for each in measurements if begin is not None and each.at > begin]
+    word = next((each for each in reversed(spoken) if isinstance(each.answer, Judgement)), None)
+    question = f" ({gate.question})" if gate.question else ""
     verdict = Verdict(
         gate=gate.name,
         kind=VerdictKind.NOT_ENOUGH_DATA,
-        reason=GateReason.TOO_FEW_MEASUREMENTS,
-        sentence="",
-        query=measurements[-1].query if measurements else gate.query,
-        value=values[-1] if values else None,
-        limit=gate.limit,
-        figures={"measured": len(values), "over_limit": len(over), "of": gate.of, "failures": gate.failures},
+        reason=GateReason.NOT_JUDGED,
+        sentence=f"waits for a person to say pass or breach for this wave{question}",
+        query="",
     )
-    shown = (
-        f"{values[-1]:.4g}, must stay {gate.operator} {gate.limit:g}"
-        if values
-        else f"must stay {gate.operator} {gate.limit:g}"
+    if word is None or not isinstance(word.answer, Judgement):
+        return verdict
+    return replace(
+        verdict,
+        kind=word.answer.says,
+        reason=GateReason.SAID_PASS if word.answer.says is VerdictKind.PASS else GateReason.SAID_BREACH,
+        sentence=f"{looks.said(word.answer)}, at {word.at:%H:%M:%S} UTC",
     )
-    if len(over) >= gate.failures:
-        sentence = f"{shown}; over the limit {len(over)} times in the last {gate.of} looks"
-        return replace(
-            verdict,
-            kind=VerdictKind.BREACH,
-            reason=GateReason.LIMIT_EXCEEDED,
-            value=over[-1],
-            sentence=sentence,
-        )
-    if now < begin:
-        return replace(
-            verdict, reason=GateReason.WARMING_UP, sentence=f"{shown}; warming up until {begin:%H:%M:%S} UTC"
-        )
-    match latest:
-        case Broken():
-            return _cannot_measure(verdict, latest)
-        case NoData():
-            return replace(
-                verdict, reason=latest.reason, sentence=f"the query gave no number ({latest.reason}); {shown}"
-            )
-        case _:
-            pass
-    needed = gate.of - gate.failures + 1
-    if len(values) - len(over) < needed:
-        return replace(verdict, sentence=f"{shown}; {len(values) - len(over)} of {needed} good looks so far")
-    return replace(verdict, kind=VerdictKind.PASS, reason=GateReason.WITHIN_LIMIT, sentence=shown)
 
 
 def _judge_error_rate(
@@ -143,7 +124,7 @@ def _judge_error_rate(
         sentence = f"{rates}; above the ceiling of {gate.ceiling:.1%}"
         return replace(verdict, kind=VerdictKind.BREACH, reason=GateReason.ABOVE_CEILING, sentence=sentence)
     if measurements and isinstance(broken := measurements[-1].answer, Broken):
-        return _cannot_measure(verdict, broken)
+        return looks.cannot_measure(verdict, broken)
     newest = next((each.newest_sample_at for _, each in reversed(counted)), None)
     if newest is None or now - newest > gate.stale_after:
         age = "there never was one" if newest is None else f"the newest is {_seconds(now - newest)} old"
@@ -166,17 +147,8 @@ def _judge_error_rate(
     return replace(verdict, kind=VerdictKind.PASS, reason=GateReason.WITHIN_LIMIT, sentence=f"{rates}; {against}")
 
 
-def _cannot_measure(verdict: Verdict, broken: Broken) -> Verdict:
-    return replace(
-        verdict,
-        kind=VerdictKind.CANNOT_MEASURE,
-        reason=broken.reason,
-        sentence=f"{broken.reason}: {broken.detail}",
-    )
-
-
 def _has_control(rollout: Rollout) -> bool:
-    return rollout.weight < FULL_WEIGHT
+    return rollout.weight < FULL_WEIGHT or rollout.hold_out > 0
 
 
 def _rate(counts: ArmCounts) -> str:

@@ -6,6 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Final
 
+from wavegate_controller.domain.gates import OnSilence
 from wavegate_controller.domain.plan import Approval, OnBreach
 from wavegate_controller.domain.rollout import PauseReason, Rollout, State
 from wavegate_controller.domain.transitions import Event
@@ -21,6 +22,8 @@ class DecisionReason(StrEnum):
     CANNOT_MEASURE = "cannot_measure"
     #: A gate has too little to judge yet.
     NOT_ENOUGH_DATA = "not_enough_data"
+    #: A gate measured something in doubt: not bad enough to roll back, too bad to go on.
+    WARNING = "warning"
     #: The least time in this wave is not over.
     BAKING = "baking"
     #: All gates pass.
@@ -62,8 +65,9 @@ _ON_BREACH: Final[Mapping[OnBreach, Event]] = {
 def decide(rollout: Rollout, verdicts: Sequence[Verdict], *, now: datetime) -> Decision:
     """What the reconciler does with a rollout that serves users.
 
-    A breach acts at once, in whatever state. Otherwise a rollout moves only when it runs, has baked, and every gate
-    says *pass*; silence, an outage and doubt hold, each with its name.
+    A breach acts at once, in whatever state. Otherwise a rollout moves up only when it runs, has baked, and every gate
+    says *pass*; silence, an outage and doubt hold, each with its name. Silence does more only where the plan says so,
+    and only after the time that it says.
 
     Args:
         rollout: running, paused or awaiting approval.
@@ -86,14 +90,10 @@ def decide(rollout: Rollout, verdicts: Sequence[Verdict], *, now: datetime) -> D
                 verdicts=verdicts,
                 pause_reason=PauseReason.BREACH,
             )
-    if rollout.state is State.PAUSED:
-        return hold(DecisionReason.PAUSED, f"paused ({rollout.pause_reason}): waits for resume, promote or roll back")
-    if broken := _of_kind(verdicts, VerdictKind.CANNOT_MEASURE):
-        return hold(DecisionReason.CANNOT_MEASURE, _say(broken))
-    if rollout.state is State.AWAITING_APPROVAL:
-        return hold(DecisionReason.AWAITING_APPROVAL, "the gates passed: waits for approve or reject")
-    if short := _of_kind(verdicts, VerdictKind.NOT_ENOUGH_DATA):
-        return hold(DecisionReason.NOT_ENOUGH_DATA, _say(short))
+    if silent := _silent(verdicts, rollout):
+        return silent
+    if doubt := _doubt(verdicts, rollout):
+        return hold(*doubt)
     wave = rollout.current_wave
     if wave is None or rollout.wave_since is None or not verdicts:
         return hold(DecisionReason.NOT_ENOUGH_DATA, "no gate was looked at")
@@ -105,6 +105,39 @@ def decide(rollout: Rollout, verdicts: Sequence[Verdict], *, now: datetime) -> D
     else:
         event = Event.COMPLETE if rollout.is_last_wave else Event.PROMOTE
     return Decision(event=event, reason=DecisionReason.GATES_PASSED, sentence=_say(verdicts), verdicts=verdicts)
+
+
+def _doubt(verdicts: Sequence[Verdict], rollout: Rollout) -> tuple[DecisionReason, str] | None:
+    """Why the rollout holds whatever the time; None when it runs and all gates pass."""
+    if rollout.state is State.PAUSED:
+        waits = f"paused ({rollout.pause_reason}): waits for resume, promote or roll back"
+        return DecisionReason.PAUSED, waits
+    if broken := _of_kind(verdicts, VerdictKind.CANNOT_MEASURE):
+        return DecisionReason.CANNOT_MEASURE, _say(broken)
+    if warnings := [each for each in verdicts if each.is_warning]:
+        return DecisionReason.WARNING, _say(warnings)
+    if rollout.state is State.AWAITING_APPROVAL:
+        return DecisionReason.AWAITING_APPROVAL, "the gates passed: waits for approve or reject"
+    if short := _of_kind(verdicts, VerdictKind.NOT_ENOUGH_DATA):
+        return DecisionReason.NOT_ENOUGH_DATA, _say(short)
+    return None
+
+
+def _silent(verdicts: tuple[Verdict, ...], rollout: Rollout) -> Decision | None:
+    """What the policies for silence ask for, the strongest first; None when they ask for nothing, or it is done."""
+    for act, event in ((OnSilence.ROLL_BACK, Event.ROLL_BACK), (OnSilence.PAUSE, Event.PAUSE)):
+        asking = [each for each in verdicts if each.asks_for is act]
+        if not asking or (event is Event.PAUSE and rollout.state is State.PAUSED):
+            continue
+        broken = any(each.kind is VerdictKind.CANNOT_MEASURE for each in asking)
+        return Decision(
+            event=event,
+            reason=DecisionReason.CANNOT_MEASURE if broken else DecisionReason.NOT_ENOUGH_DATA,
+            sentence=_say(asking),
+            verdicts=verdicts,
+            pause_reason=PauseReason.CANNOT_MEASURE if broken else PauseReason.NOT_ENOUGH_DATA,
+        )
+    return None
 
 
 def _of_kind(verdicts: Sequence[Verdict], kind: VerdictKind) -> list[Verdict]:

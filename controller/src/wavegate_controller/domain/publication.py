@@ -65,5 +65,10 @@ def _compiled(flag: Flag, rollout: Rollout | None) -> evaluation.Flag:
         generation=flag.generation,
         rollout=None
         if rollout is None
-        else evaluation.Rollout(stable=rollout.stable, candidate=rollout.candidate, weight=rollout.weight),
+        else evaluation.Rollout(
+            stable=rollout.stable,
+            candidate=rollout.candidate,
+            weight=rollout.weight,
+            holdout=evaluation.Holdout(weight=rollout.hold_out) if rollout.hold_out else None,
+        ),
     )

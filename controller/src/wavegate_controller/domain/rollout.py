@@ -39,6 +39,10 @@ class PauseReason(StrEnum):
     REJECTED = "rejected"
     #: A human took it one wave back.
     STEPPED_BACK = "stepped_back"
+    #: A gate had nothing to judge for so long that the plan says to pause.
+    NOT_ENOUGH_DATA = "not_enough_data"
+    #: A gate could not be measured for so long that the plan says to pause.
+    CANNOT_MEASURE = "cannot_measure"
 
 
 #: States in which users may have the candidate, so the gates are looked at.
@@ -98,6 +102,18 @@ class Rollout:
         if wave is None or self.state in (State.ROLLED_BACK, State.CANCELLED):
             return 0
         return wave.weight
+
+    @property
+    def hold_out(self) -> int:
+        """Share of the users that the candidate is kept from now, in 1/100,000."""
+        if self.weight == 0 or (self.state is State.COMPLETED and not self.plan.keep_hold_out):
+            return 0
+        return self.plan.hold_out
+
+    @property
+    def is_moving(self) -> bool:
+        """Whether the gates may still move it by themselves: it runs, or it waits for a signature only."""
+        return self.state in (State.RUNNING, State.AWAITING_APPROVAL)
 
 
 def check_variants(flag: Flag, *, stable: str, candidate: str) -> None:

@@ -3,6 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Final
+
+from wavegate_controller.domain.gates import OnSilence
 
 
 class VerdictKind(StrEnum):
@@ -23,7 +26,7 @@ class GateReason(StrEnum):
 
     #: Every measurement needed is inside the limit.
     WITHIN_LIMIT = "within_limit"
-    #: Enough measurements over the limit.
+    #: Enough measurements past the limit.
     LIMIT_EXCEEDED = "limit_exceeded"
     #: The candidate fails more often than stable, beyond doubt and margin.
     WORSE_THAN_STABLE = "worse_than_stable"
@@ -41,6 +44,40 @@ class GateReason(StrEnum):
     STALE_SAMPLES = "stale_samples"
     #: Not bad enough to roll back, too suspicious to go on.
     SUSPICION = "suspicion"
+    #: Enough measurements past the warning limit, not enough past the limit.
+    WARN_LIMIT_EXCEEDED = "warn_limit_exceeded"
+    #: The alert fires, or fired earlier in the wave.
+    ALERT_FIRING = "alert_firing"
+    #: The alert's condition holds, but not for long enough to fire.
+    ALERT_PENDING = "alert_pending"
+    #: Too few people said anything about the candidate in this wave.
+    TOO_FEW_ANSWERS = "too_few_answers"
+    #: More requests get a thumbs down than the limit allows, beyond chance.
+    TOO_MANY_THUMBS_DOWN = "too_many_thumbs_down"
+    #: As many thumbs down as the limit allows or more; it may be chance.
+    THUMBS_DOWN_NEAR_LIMIT = "thumbs_down_near_limit"
+    #: Fewer thumbs up among the answers than the gate wants.
+    TOO_FEW_THUMBS_UP = "too_few_thumbs_up"
+    #: The webhook, or a person, says pass.
+    SAID_PASS = "said_pass"  # noqa: S105 - no password
+    #: The webhook, or a person, says breach.
+    SAID_BREACH = "said_breach"
+    #: The webhook says that it does not know enough yet.
+    SAID_NOT_ENOUGH_DATA = "said_not_enough_data"
+    #: No person has said anything about this wave yet.
+    NOT_JUDGED = "not_judged"
+
+
+#: Measured and in doubt: the wave is held and shown loudly, and never rolled back for it.
+WARNINGS: Final = frozenset(
+    {
+        GateReason.SUSPICION,
+        GateReason.WARN_LIMIT_EXCEEDED,
+        GateReason.ALERT_PENDING,
+        GateReason.THUMBS_DOWN_NEAR_LIMIT,
+        GateReason.TOO_FEW_THUMBS_UP,
+    }
+)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -54,7 +91,8 @@ class Verdict:
         value: the number that was judged; None where there was none.
         limit: what it was held against; the verdict is a breach beyond it.
         figures: further numbers to show, in base units (shares, requests, odds).
-        query: PromQL that was asked.
+        query: PromQL, or webhook, that was asked.
+        asks_for: what the plan wants done because the gate has been silent for too long; None while it has not.
     """
 
     gate: str
@@ -65,3 +103,9 @@ class Verdict:
     value: float | None = None
     limit: float | None = None
     figures: Mapping[str, float] = field(default_factory=dict)
+    asks_for: OnSilence | None = None
+
+    @property
+    def is_warning(self) -> bool:
+        """Whether what was measured is in doubt."""
+        return self.kind is VerdictKind.NOT_ENOUGH_DATA and self.reason in WARNINGS

@@ -9,11 +9,12 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from http import HTTPStatus
 from typing import Final
+from urllib.parse import quote
 
 from wavegate_controller.domain.counts import CounterSelector
 from wavegate_controller.domain.errors import Invalid
 from wavegate_controller.domain.measurement import Answer, Broken, BrokenReason, Series
-from wavegate_controller.providers import response
+from wavegate_controller.providers import response, rules
 from wavegate_controller.providers.http import Access, Reply, Server
 from wavegate_controller.providers.response import Data
 
@@ -92,6 +93,16 @@ class PrometheusProvider:
             return None
         rejected_now = not isinstance(reply, Broken) and _error_type(reply) == _EXECUTION
         return None if rejected_now else self._server.presentable(answer)
+
+    def alert_rule(self, name: str) -> Broken | None:
+        """Why an alert of this name could not fire although it should; None when a healthy rule would raise it."""
+        reply = self._server.ask(rules.PATH.format(quote(name, safe="")))
+        if isinstance(reply, Reply) and reply.status == HTTPStatus.OK:
+            problem = rules.alert_rule(reply.body, name)
+        else:
+            read = reply if isinstance(reply, Broken) else _read(reply)
+            problem = read if isinstance(read, Broken) else None
+        return problem and self._server.presentable(problem)
 
     def close(self) -> None:
         """Give the kept connections back."""

@@ -27,6 +27,7 @@ class Asking:
         self._provider = provider
         self._executor = executor
         self._numbers: dict[str, Future[Answer]] = {}
+        self._rules: dict[str, Future[Broken | None]] = {}
         self._lock = Lock()
         self._failures = 0
         self._outage: Broken | None = None
@@ -36,6 +37,12 @@ class Asking:
         if promql not in self._numbers:
             self._numbers[promql] = self._executor.submit(self._ask, lambda: self._provider.query(promql, at=self.at))
         return self._numbers[promql]
+
+    def rule(self, name: str) -> Future[Broken | None]:
+        """Why this alert could not fire; the same alert is asked about once."""
+        if name not in self._rules:
+            self._rules[name] = self._executor.submit(self._ask, lambda: self._provider.alert_rule(name))
+        return self._rules[name]
 
     def samples(self, selector: CounterSelector, *, lookback: timedelta) -> tuple[Series, ...] | Broken:
         """Raw samples of counters, asked in the caller's thread."""

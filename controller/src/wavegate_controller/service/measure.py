@@ -2,17 +2,48 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import reduce
 from operator import or_
-from typing import assert_never
+from typing import Final, assert_never
 
 from wavegate_controller.documents.duration import format_duration
-from wavegate_controller.domain.counts import CounterSelector, Needs, by_arm
-from wavegate_controller.domain.measurement import Answer, Broken, Counts, Cursor, Measurement
-from wavegate_controller.domain.plan import ErrorRateGate, Gate, ThresholdGate, fill_in
+from wavegate_controller.domain.counts import (
+    BAD_METRIC,
+    REQUESTS_METRIC,
+    VALUE_METRIC,
+    CounterSelector,
+    Needs,
+    by_arm,
+)
+from wavegate_controller.domain.gates import (
+    AlertCounts,
+    AlertGate,
+    ErrorRateGate,
+    FeedbackGate,
+    Gate,
+    ManualGate,
+    ThresholdGate,
+    WebhookGate,
+)
+from wavegate_controller.domain.looks import ALERT_FIRING, ALERT_PENDING
+from wavegate_controller.domain.measurement import (
+    Answer,
+    Broken,
+    Counts,
+    Cursor,
+    Feedback,
+    Measurement,
+    Reading,
+    Value,
+)
+from wavegate_controller.domain.promql import fill_in, matchers
 from wavegate_controller.domain.rollout import Rollout
 from wavegate_controller.service.counting import Counted
+
+#: What the SDK calls what a person said.
+_THUMBS_DOWN: Final = "thumbs_down"
+_THUMBS_UP: Final = "thumbs_up"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -20,7 +51,7 @@ class Look:
     """What one look at the metrics server gave.
 
     Attributes:
-        measurements: one for each gate.
+        measurements: one for each gate that was asked for.
         cursor: to be stored with them; None if the counters could not be read.
     """
 
@@ -33,7 +64,9 @@ def needs_of(gate: Gate) -> Needs | None:
     match gate:
         case ErrorRateGate():
             return Needs(bad=frozenset(gate.kinds))
-        case ThresholdGate():
+        case FeedbackGate():
+            return Needs(bad=frozenset({_THUMBS_DOWN}), values=frozenset({_THUMBS_UP}))
+        case ThresholdGate() | AlertGate() | WebhookGate() | ManualGate():
             return None
         case _:
             assert_never(gate)
@@ -45,25 +78,37 @@ def needs(rollout: Rollout) -> Needs | None:
     return reduce(or_, wanted) if wanted else None
 
 
-def numbers(rollout: Rollout) -> tuple[str, ...]:
+def numbers(rollout: Rollout, *, now: datetime) -> tuple[str, ...]:
     """The queries for one number that the plan's gates need, in the order of the gates."""
-    return tuple(threshold_query(gate, rollout) for gate in rollout.plan.gates if isinstance(gate, ThresholdGate))
+    queries = (number_query(gate, rollout, now=now) for gate in rollout.plan.gates)
+    return tuple(query for query in queries if query is not None)
+
+
+def rules(rollout: Rollout) -> tuple[str, ...]:
+    """The alerts whose rules the server must have."""
+    return tuple(gate.alert for gate in rollout.plan.gates if isinstance(gate, AlertGate) and gate.require_rule)
 
 
 def measure(
-    rollout: Rollout, counted: Counted | Broken | None, number: Callable[[str], Answer], *, now: datetime
+    rollout: Rollout,
+    counted: Counted | Broken | None,
+    number: Callable[[str], Answer],
+    rule: Callable[[str], Broken | None],
+    *,
+    now: datetime,
 ) -> Look:
-    """One measurement for each gate of the plan, all at the same evaluation time.
+    """One measurement for each gate that the metrics server is asked for, all at the same evaluation time.
 
     Args:
         rollout: that is looked at.
         counted: its counters; None where its gates need none.
         number: gives the answers to `numbers`.
+        rule: gives the answers to `rules`.
         now: the evaluation time.
     """
 
-    def measurement(gate: Gate) -> Measurement:
-        answer: Answer | Counts
+    def measurement(gate: Gate) -> Measurement | None:
+        answer: Reading
         match gate:
             case ThresholdGate():
                 query = threshold_query(gate, rollout)
@@ -71,31 +116,64 @@ def measure(
             case ErrorRateGate():
                 query = counter_query(gate, rollout)
                 answer = _error_counts(gate, rollout, counted)
+            case FeedbackGate():
+                query = counter_query(gate, rollout)
+                answer = _feedback(gate, rollout, counted)
+            case AlertGate():
+                query = alert_query(gate, rollout, now=now)
+                answer = number(query)
+                if gate.require_rule and isinstance(answer, Value) and answer.value < ALERT_FIRING:
+                    # Only a rule that is evaluated can be quiet.
+                    answer = rule(gate.alert) or answer
+            case WebhookGate() | ManualGate():
+                return None
             case _:
                 assert_never(gate)
         return Measurement(gate=gate.name, at=now, query=query, answer=answer)
 
     return Look(
-        measurements=tuple(measurement(gate) for gate in rollout.plan.gates),
+        measurements=tuple(each for gate in rollout.plan.gates if (each := measurement(gate))),
         cursor=counted.cursor if isinstance(counted, Counted) else None,
     )
 
 
+def number_query(gate: Gate, rollout: Rollout, *, now: datetime) -> str | None:
+    """The PromQL of a gate that is judged by one number; None for the others."""
+    match gate:
+        case ThresholdGate():
+            return threshold_query(gate, rollout)
+        case AlertGate():
+            return alert_query(gate, rollout, now=now)
+        case _:
+            return None
+
+
 def threshold_query(gate: ThresholdGate, rollout: Rollout) -> str:
     """The gate's PromQL for this rollout and wave."""
-    return fill_in(
-        gate.query,
-        {
-            "flag": rollout.flag_key,
-            "candidate": rollout.candidate,
-            "stable": rollout.stable,
-            "wave": str((rollout.wave or 0) + 1),
-            "window": format_duration(gate.window),
-        },
-    )
+    return fill_in(gate.query, {**_values(rollout), "window": format_duration(gate.window)})
 
 
-def counter_query(gate: ErrorRateGate, rollout: Rollout) -> str:
+def alert_query(gate: AlertGate, rollout: Rollout, *, now: datetime) -> str:
+    """PromQL that gives 2 while the alert fires, else 1 while it is pending, else 0."""
+    scope = fill_in(matchers({"alertname": gate.alert, **gate.labels}), _values(rollout))
+    fires = f'ALERTS{{{scope},alertstate="firing"}}'
+    if gate.counts is AlertCounts.FIRED_IN_WAVE:
+        in_wave = max(now - (rollout.wave_since or now), timedelta(seconds=1))
+        fires = f"max_over_time({fires}[{in_wave // timedelta(milliseconds=1)}ms])"
+    pending = f'ALERTS{{{scope},alertstate="pending"}}'
+    return f"{ALERT_FIRING:g} * max({fires}) or {ALERT_PENDING:g} * max({pending}) or vector(0)"
+
+
+def _values(rollout: Rollout) -> dict[str, str]:
+    return {
+        "flag": rollout.flag_key,
+        "candidate": rollout.candidate,
+        "stable": rollout.stable,
+        "wave": str((rollout.wave or 0) + 1),
+    }
+
+
+def counter_query(gate: ErrorRateGate | FeedbackGate, rollout: Rollout) -> str:
     """The gate's counters as a selector, to look at by hand; they are read with those of other rollouts."""
     wanted = needs_of(gate) or Needs()
     return CounterSelector(flags=(rollout.flag_key,), needs=wanted).promql
@@ -107,3 +185,17 @@ def _error_counts(gate: ErrorRateGate, rollout: Rollout, counted: Counted | Brok
     if isinstance(counted, Broken):
         return counted
     return by_arm(counted.increments, candidate=rollout.candidate, stable=rollout.stable, kinds=gate.kinds)
+
+
+def _feedback(gate: FeedbackGate, rollout: Rollout, counted: Counted | Broken | None) -> Feedback | Broken:
+    if counted is None:
+        raise ValueError(f"gate {gate.name} of rollout {rollout.id} needs counters that were not asked for")
+    if isinstance(counted, Broken):
+        return counted
+    total = counted.increments.total
+    return Feedback(
+        requests=round(total(REQUESTS_METRIC, rollout.candidate)),
+        thumbs_up=round(total(VALUE_METRIC, rollout.candidate, kinds=(_THUMBS_UP,))),
+        thumbs_down=round(total(BAD_METRIC, rollout.candidate, kinds=(_THUMBS_DOWN,))),
+        newest_sample_at=counted.increments.newest_sample_at,
+    )

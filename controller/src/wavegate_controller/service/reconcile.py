@@ -3,6 +3,7 @@
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import CancelledError, Executor, Future, ThreadPoolExecutor
+from dataclasses import replace
 from datetime import datetime
 from itertools import islice
 from typing import Final
@@ -18,9 +19,10 @@ from wavegate_controller.ports import UnitOfWork
 from wavegate_controller.service import counting
 from wavegate_controller.service.asking import Asking
 from wavegate_controller.service.counting import Counted, Wanted
-from wavegate_controller.service.measure import Look, measure, needs, numbers
+from wavegate_controller.service.measure import Look, measure, needs, numbers, rules
 from wavegate_controller.service.rollouts import commit
 from wavegate_controller.service.services import Services
+from wavegate_controller.service.webhooks import ask_webhooks
 
 #: How many due rollouts one claim takes.
 BATCH: Final = 200
@@ -71,7 +73,8 @@ def _look(
     with services.store.transaction() as work:
         stored = work.evidence.cursors([rollout.id for rollout in rollouts])
     asking = Asking(services.provider, executor, at=now)
-    answers = {promql: asking.number(promql) for rollout in rollouts for promql in numbers(rollout)}
+    answers = {promql: asking.number(promql) for rollout in rollouts for promql in numbers(rollout, now=now)}
+    alerts = {name: asking.rule(name) for rollout in rollouts for name in rules(rollout)}
     counting_rollouts = [(rollout, wanted) for rollout in rollouts if (wanted := needs(rollout))]
     groups = counting.group(
         (
@@ -91,9 +94,9 @@ def _look(
         ahead.extend(executor.submit(counting.read, asking, group) for group in islice(groups, 1))
         for rollout_id, each in counted.items():
             rollout = by_id.pop(rollout_id)
-            yield rollout, _conclude(services, rollout, each, answers, stored.get(rollout_id), now=now)
+            yield rollout, _conclude(services, rollout, each, answers, alerts, stored.get(rollout_id), now=now)
     for rollout in by_id.values():
-        yield rollout, _conclude(services, rollout, None, answers, None, now=now)
+        yield rollout, _conclude(services, rollout, None, answers, alerts, None, now=now)
 
 
 def _conclude(
@@ -101,6 +104,7 @@ def _conclude(
     rollout: Rollout,
     counted: Counted | Broken | Exception | None,
     answers: Mapping[str, Future[Answer]],
+    alerts: Mapping[str, Future[Broken | None]],
     cursor: Cursor | None,
     *,
     now: datetime,
@@ -109,7 +113,15 @@ def _conclude(
     try:
         if isinstance(counted, Exception):
             return counted
-        look = measure(rollout, counted, lambda promql: answers[promql].result(), now=now)
+        look = measure(
+            rollout,
+            counted,
+            lambda promql: answers[promql].result(),
+            lambda name: alerts[name].result(),
+            now=now,
+        )
+        asked = ask_webhooks(services, rollout, now=now)
+        look = replace(look, measurements=(*look.measurements, *asked))
         return _commit(services, rollout, look, cursor, now=now)
     except StaleVersion:
         return None

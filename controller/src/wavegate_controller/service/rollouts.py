@@ -7,11 +7,13 @@ from wavegate_controller.documents import RolloutDocument
 from wavegate_controller.domain.decision import Decision, DecisionReason
 from wavegate_controller.domain.errors import Conflict, Invalid
 from wavegate_controller.domain.flag import Flag
-from wavegate_controller.domain.plan import ThresholdGate
+from wavegate_controller.domain.gates import AlertGate, ManualGate, ThresholdGate, WebhookGate
+from wavegate_controller.domain.measurement import BrokenReason, Judgement, Measurement
 from wavegate_controller.domain.publication import PublishedRuleset
 from wavegate_controller.domain.record import record
-from wavegate_controller.domain.rollout import ENDED, Rollout, State, check_variants
+from wavegate_controller.domain.rollout import ENDED, WATCHED, Rollout, State, check_variants
 from wavegate_controller.domain.transitions import REQUESTS, Event, apply
+from wavegate_controller.domain.verdict import VerdictKind
 from wavegate_controller.ports import UnitOfWork
 from wavegate_controller.service.measure import threshold_query
 from wavegate_controller.service.publish import next_revision
@@ -87,6 +89,55 @@ def act(services: Services, rollout_id: str, event: Event, *, actor: str, commen
     return after
 
 
+def judge_wave(
+    services: Services,
+    rollout_id: str,
+    gate: str,
+    says: VerdictKind,
+    *,
+    actor: str,
+    comment: str = "",
+    wave: int | None = None,
+) -> Rollout:
+    """Write down what a person says about the wave that the rollout is in; the next look acts on it.
+
+    The newest word about a wave counts. It is kept as evidence, so each decision shows whose it was.
+
+    Args:
+        services: the world.
+        rollout_id: whose.
+        gate: name of a manual gate of its plan.
+        says: pass or breach.
+        actor: who signs.
+        comment: why; required.
+        wave: number of the wave that was looked at, from 1 on; refused when the rollout has moved on meanwhile.
+
+    Raises:
+        NotFound: there is no such rollout.
+        Invalid: no such gate, no such word, or no name or reason.
+        Conflict: the rollout is in no wave, or in another one.
+    """
+    check_actor(actor)
+    if says not in (VerdictKind.PASS, VerdictKind.BREACH):
+        raise Invalid("verdict", f"{says} is not for a person to say", "pass or breach")
+    if not comment.strip():
+        raise Invalid("comment", "is empty, but a judgement is signed with a reason", "why, in a few words")
+    now = services.clock.now()
+    with services.store.transaction() as work:
+        rollout = work.rollouts.get(rollout_id)
+        manual = [each.name for each in rollout.plan.gates if isinstance(each, ManualGate)]
+        if gate not in manual:
+            known = ", ".join(manual) or "nothing: the plan has no manual gate"
+            raise Invalid("gate", f"{gate!r} is not a manual gate of rollout {rollout.id!r}", known)
+        if rollout.state not in WATCHED or rollout.wave is None:
+            raise Conflict(f"rollout {rollout.id!r} is {rollout.state}: there is no wave to judge")
+        if wave is not None and wave != rollout.wave + 1:
+            raise Conflict(f"rollout {rollout.id!r} is in wave {rollout.wave + 1} now, not in wave {wave}; look again")
+        word = Judgement(says=says, by=actor, detail=comment.strip())
+        work.evidence.add(rollout.id, [Measurement(gate=gate, at=now, query="", answer=word)])
+    return rollout
+
+
 def commit(
     work: UnitOfWork,
     decision: Decision,
@@ -101,7 +152,8 @@ def commit(
     if after.version != before.version:
         work.rollouts.save(after)
     started = before.state is State.DRAFT
-    ruleset = next_revision(work, after.environment, now=now) if started or before.weight != after.weight else None
+    serves_others = (before.weight, before.hold_out) != (after.weight, after.hold_out)
+    ruleset = next_revision(work, after.environment, now=now) if started or serves_others else None
     latest = ruleset or work.rulesets.latest(after.environment)
     work.decisions.add(
         record(
@@ -150,6 +202,12 @@ def _check_queries(services: Services, rollout: Rollout) -> None:
             refusal = services.provider.check(threshold_query(gate, rollout))
             if refusal is not None:
                 raise Invalid(f"plan.gates[{index}].query", refusal.detail, "PromQL that Prometheus accepts")
+        if isinstance(gate, AlertGate) and gate.require_rule:
+            problem = services.provider.alert_rule(gate.alert)
+            if problem is not None and problem.reason is BrokenReason.NO_SUCH_ALERT:
+                raise Invalid(f"plan.gates[{index}].alert", problem.detail, "an alert of the metrics server's rules")
+        if isinstance(gate, WebhookGate) and (problem_with := services.webhooks.refusal(gate.url)):
+            raise Invalid(f"plan.gates[{index}].url", problem_with, "an address beneath one of the webhook_urls")
 
 
 def _add(services: Services, rollout: Rollout) -> Rollout:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from wavegate_controller.ports import Clock, MetricProvider, Recorder, RulesetSink, Store
+from wavegate_controller.ports import Clock, MetricProvider, Recorder, RulesetSink, Store, Webhooks
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -13,5 +13,6 @@ class Services:
     store: Store
     clock: Clock
     provider: MetricProvider
+    webhooks: Webhooks
     sink: RulesetSink
     recorder: Recorder

@@ -11,8 +11,9 @@ from itertools import pairwise
 from statistics import median_low
 from typing import Final
 
+from wavegate_controller.domain.gates import ErrorRateGate, ThresholdGate
 from wavegate_controller.domain.measurement import ArmCounts, Broken, Counts, Measurement, NoData, Value
-from wavegate_controller.domain.plan import ErrorRateGate, Operator, ThresholdGate, percent
+from wavegate_controller.domain.plan import percent
 from wavegate_controller.domain.record import DecisionRecord
 from wavegate_controller.domain.transitions import Event
 
@@ -202,7 +203,6 @@ def threshold_chart(
     values = [each.answer.value for each in inside if isinstance(each.answer, Value)]
     shown = [*values, gate.limit, 0.0]
     scale = _Scale(low=-_round_up(-min(shown) * 1.15) or 0.0, high=_round_up(max(shown) * 1.25) or 1.0)
-    above = gate.operator in (Operator.LESS, Operator.LESS_OR_EQUAL)
     points: list[Point | None] = []
     for before, each in zip([None, *inside], inside, strict=False):
         if before is not None and each.at - before.at > _LATE * interval:
@@ -219,7 +219,7 @@ def threshold_chart(
         lines=(_line("value", gate.name, points),),
         bands=_bands(inside, window, interval=interval, quiet=interval),
         marks=tuple(marks),
-        limit=_limit(gate.limit, f"limit {gate.limit:g}", scale, above=above),
+        limit=_limit(gate.limit, f"limit {gate.limit:g}", scale, above=gate.operator.wants_low),
         x_ticks=_time_ticks(window),
         y_ticks=tuple(Tick(at=scale.y(value), label=f"{value:.4g}") for value in _steps(scale)),
         summary=f"{newest}, must stay {gate.operator} {gate.limit:g}; {len(values)} values",

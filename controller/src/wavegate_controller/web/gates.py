@@ -2,16 +2,26 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, assert_never
 
+from wavegate_controller.domain.gates import (
+    AlertGate,
+    ErrorRateGate,
+    FeedbackGate,
+    Gate,
+    LookingGate,
+    ManualGate,
+    ThresholdGate,
+    WebhookGate,
+)
 from wavegate_controller.domain.measurement import ArmCounts, Counts, Measurement
-from wavegate_controller.domain.plan import ErrorRateGate, Gate, ThresholdGate
 from wavegate_controller.domain.record import DecisionRecord
 from wavegate_controller.domain.rollout import Rollout
+from wavegate_controller.domain.verdict import WARNINGS
 from wavegate_controller.service.queries import FlagStory
 from wavegate_controller.web import charts
-from wavegate_controller.web.sentences import gate_rule, number, odds
+from wavegate_controller.web.sentences import gate_rule, number, odds, span, tone
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -30,14 +40,17 @@ class GateCard:
     Attributes:
         verdict: the document of its newest verdict; None before the first look.
         judged_at: when that was.
+        tone: what the verdict's badge looks like; a warning is louder than a mere lack of data.
+        chart: None for a gate that gives words and no numbers.
     """
 
     name: str
     rule: str
     verdict: Mapping[str, Any] | None
     judged_at: datetime | None
+    tone: str
     figures: tuple[Figure, ...]
-    chart: charts.Chart
+    chart: charts.Chart | None
 
 
 def gate_cards(story: FlagStory, rollout: Rollout) -> list[GateCard]:
@@ -75,14 +88,15 @@ def _card(
         rule=gate_rule(gate, rollout.plan, candidate=rollout.candidate, stable=rollout.stable),
         verdict=verdict,
         judged_at=judged.at if judged else None,
-        figures=() if verdict is None else _figures(gate, verdict, rollout),
+        tone="calm" if verdict is None else tone("warning" if verdict["reason"] in WARNINGS else verdict["kind"]),
+        figures=() if verdict is None else (*_figures(gate, verdict, rollout), *_silence(verdict["figures"])),
         chart=_chart(gate, mine, rollout, window, marks),
     )
 
 
 def _chart(
     gate: Gate, mine: Sequence[Measurement], rollout: Rollout, window: charts.Window, marks: Sequence[charts.Mark]
-) -> charts.Chart:
+) -> charts.Chart | None:
     interval = rollout.plan.interval
     match gate:
         case ErrorRateGate():
@@ -97,6 +111,8 @@ def _chart(
             )
         case ThresholdGate():
             return charts.threshold_chart(gate, mine, window=window, interval=interval, marks=marks)
+        case AlertGate() | FeedbackGate() | WebhookGate() | ManualGate():
+            return None
         case _:
             assert_never(gate)
 
@@ -115,17 +131,66 @@ def _figures(gate: Gate, verdict: Mapping[str, Any], rollout: Rollout) -> tuple[
                 ),
             )
         case ThresholdGate():
-            over = f"{figures.get('over_limit', 0):g} of {figures.get('measured', 0):g}"
-            return (
-                Figure(
-                    label="now",
-                    value="no value" if value is None else number(value),
-                    limit=f"must stay {gate.operator} {gate.limit:g}",
-                ),
-                Figure(label="looks over the limit", value=over, limit=f"breach at {gate.failures} of {gate.of}"),
+            warn = () if gate.warn is None else (_looks_past_warning(gate, figures),)
+            now = Figure(
+                label="now",
+                value="no value" if value is None else number(value),
+                limit=f"must stay {gate.operator} {gate.limit:g}",
             )
+            return (now, _bad_looks("looks over the limit", gate, figures), *warn)
+        case AlertGate():
+            return (_bad_looks("looks at which it fires", gate, figures),)
+        case FeedbackGate():
+            return _feedback(gate, figures)
+        case WebhookGate():
+            beside = "" if verdict["limit"] is None else f"beside {number(verdict['limit'])}"
+            said = () if value is None else (Figure(label="it measured", value=number(value), limit=beside),)
+            return (*said, _bad_looks("answers that say breach", gate, figures))
+        case ManualGate():
+            return ()
         case _:
             assert_never(gate)
+
+
+def _bad_looks(label: str, gate: LookingGate, figures: Mapping[str, float]) -> Figure:
+    over = f"{figures.get('over_limit', 0):g} of {figures.get('measured', 0):g}"
+    return Figure(label=label, value=over, limit=f"breach at {gate.failures} of {gate.of}")
+
+
+def _looks_past_warning(gate: ThresholdGate, figures: Mapping[str, float]) -> Figure:
+    past = figures.get("past_warning", 0) + figures.get("over_limit", 0)
+    return Figure(label=f"looks past the warning at {gate.warn:g}", value=f"{past:g}", limit=f"held at {gate.failures}")
+
+
+def _feedback(gate: FeedbackGate, figures: Mapping[str, float]) -> tuple[Figure, ...]:
+    requests, down, up = (figures.get(each, 0) for each in ("requests", "thumbs_down", "thumbs_up"))
+    return (
+        Figure(
+            label="requests with a thumbs down",
+            value=f"{100 * down / requests:.3g} %" if requests else "no requests",
+            limit=f"{number(down)} of {number(requests)}; true share {100 * figures.get('low', 0):.3g} to "
+            f"{100 * figures.get('high', 1):.3g} %; breach when all of it is above {100 * gate.max_thumbs_down:g} %",
+        ),
+        Figure(
+            label="thumbs up among the answers",
+            value=f"{100 * up / (up + down):.3g} %" if up + down else "no answers",
+            limit=f"{number(up)} of {number(up + down)}; at least {100 * gate.min_share:g} % of at least "
+            f"{gate.min_answers} answers wanted",
+        ),
+    )
+
+
+def _silence(figures: Mapping[str, float]) -> tuple[Figure, ...]:
+    if not figures.get("silent_seconds"):
+        return ()
+    limit = figures.get("silent_limit_seconds")
+    return (
+        Figure(
+            label="silent for",
+            value=span(timedelta(seconds=figures["silent_seconds"])),
+            limit="the plan only holds" if limit is None else f"the plan acts after {span(timedelta(seconds=limit))}",
+        ),
+    )
 
 
 def _arm(variant: str, arm: str, figures: Mapping[str, float]) -> Figure:

@@ -7,7 +7,21 @@ from typing import Final, assert_never
 
 from wavegate_controller.documents.duration import format_duration
 from wavegate_controller.domain.decision import DecisionReason
-from wavegate_controller.domain.plan import ErrorRateGate, Gate, OnBreach, Operator, Plan, ThresholdGate, percent
+from wavegate_controller.domain.gates import (
+    AlertCounts,
+    AlertGate,
+    ErrorRateGate,
+    FeedbackGate,
+    Gate,
+    LookingGate,
+    ManualGate,
+    OnSilence,
+    Operator,
+    SilencePolicy,
+    ThresholdGate,
+    WebhookGate,
+)
+from wavegate_controller.domain.plan import OnBreach, Plan, percent
 from wavegate_controller.domain.record import RECONCILER, DecisionRecord
 from wavegate_controller.domain.rollout import WATCHED, Rollout, State
 from wavegate_controller.domain.transitions import Event
@@ -39,9 +53,18 @@ _TONES: Final = {
     "awaiting_approval": "warn",
     "paused": "warn",
     "cannot_measure": "warn",
+    "warning": "warn",
     "rolled_back": "bad",
     "breach": "bad",
     "stopped": "bad",
+}
+_SILENT_ACT: Final = {OnSilence.PAUSE: "pauses", OnSilence.ROLL_BACK: "rolls back"}
+#: What a kind of bad outcome is called of one request.
+_KINDS: Final = {
+    "error": "fails",
+    "slow": "is too slow",
+    "fallback": "falls back",
+    "thumbs_down": "gets a thumbs down",
 }
 _WORDS: Final = {"stopped": "emergency stop", "cancel": "cancelled", "promote": "promoted", "none": "no rollout"}
 _DID: Final = {
@@ -74,24 +97,68 @@ class Command:
 
 def gate_rule(gate: Gate, plan: Plan, *, candidate: str, stable: str) -> str:
     """The rule that would stop the rollout, and the one that lets it go on."""
-    act = _ACT[plan.on_breach]
+    return _rule(gate, _ACT[plan.on_breach], candidate=candidate, stable=stable) + _silence_rule(gate, plan)
+
+
+def _rule(gate: Gate, act: str, *, candidate: str, stable: str) -> str:
     match gate:
-        case ErrorRateGate():
-            bad = "fails" if gate.kinds == ("error",) else f"goes wrong ({', '.join(gate.kinds)})"
+        case ErrorRateGate(kinds=kinds):
+            bad = _KINDS.get(kinds[0]) if len(kinds) == 1 else None
+            bad = bad or f"goes wrong ({', '.join(kinds)})"
             return (
-                f"{act} when “{candidate}” {bad} more often than “{stable}”: evidence {1 / gate.alpha:g} : 1, "
-                f"or above {gate.ceiling * 100:g} % at any time. "
+                f"{act} when “{candidate}” {bad} more often than “{stable}”: "
+                f"evidence {1 / gate.alpha:g} : 1, or above {gate.ceiling * 100:g} % at any time. "
                 f"Passes a wave from {gate.min_requests} requests of each on."
             )
         case ThresholdGate():
-            limit = f"{gate.limit:g}"
-            warm_up = f", after the first {format_duration(gate.warm_up)} of a wave" if gate.warm_up else ""
-            return (
-                f"Passes while {gate.name} is {_INSIDE[gate.operator].format(limit)}. {act} when {gate.failures} of "
-                f"the last {gate.of} looks are {_OUTSIDE[gate.operator].format(limit)}{warm_up}."
+            held = (
+                "" if gate.warn is None else f" Held when they are {_OUTSIDE[gate.operator].format(f'{gate.warn:g}')}."
             )
+            return (
+                f"Passes while {gate.name} is {_INSIDE[gate.operator].format(f'{gate.limit:g}')}. {act} when "
+                f"{_looks(gate)} {_OUTSIDE[gate.operator].format(f'{gate.limit:g}')}{_warm_up(gate)}.{held}"
+            )
+        case AlertGate():
+            fires = "fires" if gate.counts is AlertCounts.FIRING else "has fired since the wave began"
+            often = "" if gate.of == 1 else f" at {gate.failures} of the last {gate.of} looks"
+            return f"{act} when the alert {gate.alert} {fires}{often}{_warm_up(gate)}. Held while it is pending."
+        case FeedbackGate():
+            return (
+                f"{act} when more than {gate.max_thumbs_down * 100:g} % of the requests of “{candidate}” get a thumbs "
+                f"down, beyond chance. Passes a wave from {gate.min_answers} answers on, while at least "
+                f"{gate.min_share * 100:g} % of them are thumbs up."
+            )
+        case WebhookGate():
+            often = "" if gate.of == 1 else f" {gate.failures} times in {gate.of} answers"
+            again = "" if gate.keep_asking else " A wave that passed is not asked about again."
+            return (
+                f"{act} when {gate.url} says breach{often}{_warm_up(gate)}. Asked at most every "
+                f"{format_duration(gate.interval)}.{again}"
+            )
+        case ManualGate():
+            asked = f" {gate.question}" if gate.question else ""
+            return f"Passes a wave when a person says so; {act.lower()} when a person says breach.{asked}"
         case _:
             assert_never(gate)
+
+
+def _looks(gate: LookingGate) -> str:
+    return "a look is" if gate.of == 1 else f"{gate.failures} of the last {gate.of} looks are"
+
+
+def _warm_up(gate: LookingGate) -> str:
+    return f", after the first {format_duration(gate.warm_up)} of a wave" if gate.warm_up else ""
+
+
+def _silence_rule(gate: Gate, plan: Plan) -> str:
+    said = _silent(gate.on_no_data or plan.on_no_data, "without data")
+    return said + _silent(gate.on_cannot_measure or plan.on_cannot_measure, "in which it cannot be measured")
+
+
+def _silent(policy: SilencePolicy, what: str) -> str:
+    if policy.act is OnSilence.HOLD:
+        return ""
+    return f" {capital(_SILENT_ACT[policy.act])} after {format_duration(policy.after)} {what}."
 
 
 def standing(view: FlagView) -> str:
@@ -147,7 +214,21 @@ def commands(view: FlagView) -> Sequence[Command]:
     )
     if view.rollout is None:
         return [Command(does="Create a rollout", text=f"wavegate rollout create --flag {key}"), stop]
-    return [*_rollout_commands(view.rollout, key), stop]
+    return [*_judgements(view.rollout.rollout, key), *_rollout_commands(view.rollout, key), stop]
+
+
+def _judgements(rollout: Rollout, key: str) -> list[Command]:
+    """What a manual gate waits for."""
+    if rollout.state not in WATCHED:
+        return []
+    return [
+        Command(
+            does=f"Say of this wave what {gate.name} waits for, or breach",
+            text=f'wavegate rollout judge {key} pass --gate {gate.name} -m "why"',
+        )
+        for gate in rollout.plan.gates
+        if isinstance(gate, ManualGate)
+    ]
 
 
 def _rollout_commands(view: RolloutView, key: str) -> list[Command]:
