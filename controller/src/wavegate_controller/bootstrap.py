@@ -14,7 +14,8 @@ from flask import Flask, Response
 from wavegate_controller.api import make_api
 from wavegate_controller.clock import SystemClock
 from wavegate_controller.config import Config
-from wavegate_controller.delivery import Delivery, Snapshot
+from wavegate_controller.delivery import Delivery, PostedCounts, Snapshot
+from wavegate_controller.documents.counts import BOUNDS
 from wavegate_controller.domain.errors import Invalid
 from wavegate_controller.ports import MetricProvider
 from wavegate_controller.providers import Access, PrometheusProvider, ScrapeProvider
@@ -63,6 +64,8 @@ def build(config: Config) -> Controller:
     migrate.upgrade(engine)
     snapshot = Snapshot()
     recorder = PrometheusRecorder()
+    counts = PostedCounts()
+    recorder.show(counts.totals, bounds=BOUNDS)
     services = Services(
         environment=config.environment,
         store=SqlStore(engine),
@@ -76,7 +79,7 @@ def build(config: Config) -> Controller:
     keys = [key.get_secret_value() for key in config.sdk_keys]
     return Controller(
         services=services,
-        app=Delivery(snapshot, keys=keys, otherwise=cast("Any", control_plane)),
+        app=Delivery(snapshot, counts, keys=keys, otherwise=cast("Any", control_plane)),
         reconciler=Reconciler(services, every=config.tick),
     )
 

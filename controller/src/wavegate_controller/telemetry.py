@@ -1,9 +1,12 @@
 """What the controller tells of itself: metrics in a registry of its own, and one log line for each thing that moved."""
 
 import logging
-from typing import Final
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import accumulate
+from typing import Final, Protocol
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily, Metric
 
 from wavegate.evaluation import FULL_WEIGHT
 from wavegate_controller.domain.decision import Decision
@@ -11,6 +14,21 @@ from wavegate_controller.domain.rollout import Rollout
 from wavegate_controller.domain.transitions import Event
 
 _log: Final = logging.getLogger("wavegate")
+
+
+class Outcomes(Protocol):
+    """Sums of one variant; lists by cohort have one more place, for users who were targeted."""
+
+    requests: list[int]
+    bad: dict[str, list[int]]
+    values: dict[str, list[float]]
+    duration_buckets: list[int]
+    duration_sum: float
+    exposed_users: int
+
+
+#: Answers by (flag, variant, reason), and outcomes by (flag, variant).
+Totals = tuple[Mapping[tuple[str, str, str], int], Mapping[tuple[str, str], Outcomes]]
 
 
 class PrometheusRecorder:
@@ -68,6 +86,57 @@ class PrometheusRecorder:
         self._failures.inc()
         _log.error("action=reconcile_failed rollout=%s", rollout_id, exc_info=error)
 
+    def show(self, totals: Callable[[], Totals], *, bounds: Sequence[float]) -> None:
+        """Show counts that apps posted beside our own, under the names that an SDK gives them."""
+        self._registry.register(_Posted(totals, bounds))
+
     def exposition(self) -> bytes:
         """All metrics in the Prometheus text format."""
         return generate_latest(self._registry)
+
+
+class _Posted:
+    """A collector for prometheus_client; names and labels are the SDK's contract."""
+
+    def __init__(self, totals: Callable[[], Totals], bounds: Sequence[float]) -> None:
+        self._totals = totals
+        self._edges = (*map(str, bounds), "+Inf")
+
+    def describe(self) -> Iterable[Metric]:
+        """Nothing: the names are taken by nobody else here."""
+        return ()
+
+    def collect(self) -> Iterator[Metric]:
+        """Called at scrape."""
+        evaluations, arms = self._totals()
+        arm = ("flag", "variant")
+        given = CounterMetricFamily("wavegate_evaluations", "Answers given, by reason.", labels=(*arm, "reason"))
+        requests = CounterMetricFamily(
+            "wavegate_requests", "Requests finished under a variant.", labels=(*arm, "cohort")
+        )
+        bad = CounterMetricFamily(
+            "wavegate_bad", "Requests under a variant that ended badly.", labels=(*arm, "cohort", "kind")
+        )
+        values = CounterMetricFamily("wavegate_value", "Values added up.", labels=(*arm, "cohort", "kind"))
+        duration = HistogramMetricFamily("wavegate_duration_seconds", "How long requests took.", labels=arm)
+        exposed = CounterMetricFamily("wavegate_exposed_users", "Users who were given a variant.", labels=arm)
+        for (flag, variant, reason), count in evaluations.items():
+            given.add_metric((flag, variant, reason), count)
+        for labels, outcomes in arms.items():
+            for cohort, count in zip(_cohorts(outcomes.requests), outcomes.requests, strict=True):
+                requests.add_metric((*labels, cohort), count)
+            for kind, counts in outcomes.bad.items():
+                for cohort, count in zip(_cohorts(counts), counts, strict=True):
+                    bad.add_metric((*labels, cohort, kind), count)
+            for kind, amounts in outcomes.values.items():
+                for cohort, amount in zip(_cohorts(amounts), amounts, strict=True):
+                    values.add_metric((*labels, cohort, kind), amount)
+            buckets = list(zip(self._edges, accumulate(outcomes.duration_buckets), strict=True))
+            duration.add_metric(labels, buckets, outcomes.duration_sum)
+            exposed.add_metric(labels, outcomes.exposed_users)
+        yield from (given, requests, bad, values, duration, exposed)
+
+
+def _cohorts(by_cohort: Sequence[object]) -> Iterator[str]:
+    yield from map(str, range(len(by_cohort) - 1))
+    yield "targeted"

@@ -1,11 +1,15 @@
-"""`/sdk/v1`: the ruleset over plain ASGI. Everything that is not for apps goes on to the control plane."""
+"""`/sdk/v1`: the ruleset, and counts by post, over plain ASGI. All other paths go on to the control plane."""
 
+import asyncio
 import hmac
 import json
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping, Sequence
 from typing import Any, Final, TypeAlias
 
+from wavegate_controller.delivery.counts import PostedCounts
 from wavegate_controller.delivery.snapshot import Snapshot
+from wavegate_controller.documents.counts import read_counts
+from wavegate_controller.domain.errors import Invalid
 
 Scope: TypeAlias = MutableMapping[str, Any]
 Receive: TypeAlias = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -14,6 +18,9 @@ Application: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
 Headers: TypeAlias = Iterable[tuple[bytes, bytes]]
 
 _PREFIX: Final = "/sdk/"
+_METHODS: Final = {"/sdk/v1/ruleset": ("GET", "HEAD"), "/sdk/v1/counts": ("POST",)}
+#: SDKs keep their documents below some 256 KiB.
+_LARGEST_BODY: Final = 1024 * 1024
 _JSON: Final = (b"content-type", b"application/json")
 _PROBLEM: Final = (b"content-type", b"application/problem+json")
 
@@ -23,12 +30,16 @@ class Delivery:
 
     Args:
         snapshot: what is served.
+        counts: where posted counts are added up.
         keys: SDK keys; with none, no key is asked for.
         otherwise: the application for all other paths.
     """
 
-    def __init__(self, snapshot: Snapshot, *, keys: Sequence[str], otherwise: Application) -> None:
+    def __init__(
+        self, snapshot: Snapshot, counts: PostedCounts, *, keys: Sequence[str], otherwise: Application
+    ) -> None:
         self._snapshot = snapshot
+        self._counts = counts
         self._keys = [b"Bearer " + key.encode() for key in keys]
         self._otherwise = otherwise
 
@@ -36,13 +47,16 @@ class Delivery:
         """Answer one request."""
         if scope["type"] != "http" or not scope["path"].startswith(_PREFIX):
             await self._otherwise(scope, receive, send)
-        elif scope["path"] != "/sdk/v1/ruleset":
-            await _problem(send, 404, "Not Found", f"there is no {scope['path']}; apps fetch /sdk/v1/ruleset")
-        elif scope["method"] not in ("GET", "HEAD"):
-            await _problem(send, 405, "Method Not Allowed", "use GET", [(b"allow", b"GET, HEAD")])
+        elif (methods := _METHODS.get(scope["path"])) is None:
+            await _problem(send, 404, "Not Found", f"there is no {scope['path']}; there are {', '.join(_METHODS)}")
+        elif scope["method"] not in methods:
+            allow = ", ".join(methods)
+            await _problem(send, 405, "Method Not Allowed", f"use {allow}", [(b"allow", allow.encode())])
         elif not self._is_authorised(scope):
             detail = "send an SDK key of this environment as `Authorization: Bearer <key>`"
             await _problem(send, 401, "Unauthorized", detail, [(b"www-authenticate", b"Bearer")])
+        elif scope["method"] == "POST":
+            await self._take(receive, send)
         else:
             await self._ruleset(scope, send)
 
@@ -61,6 +75,32 @@ class Delivery:
             length = (b"content-length", str(len(current.body)).encode())
             body = b"" if scope["method"] == "HEAD" else current.body
             await _answer(send, 200, [*current.headers, _JSON, length], body)
+
+    async def _take(self, receive: Receive, send: Send) -> None:
+        body = await _body(receive)
+        if body is None:
+            await _problem(send, 413, "Content Too Large", f"post at most {_LARGEST_BODY} bytes at once")
+            return
+        try:
+            # Reading takes milliseconds, in which other requests should go on.
+            document = await asyncio.to_thread(read_counts, body)
+        except Invalid as refused:
+            await _problem(send, 422, "Unprocessable Content", str(refused))
+            return
+        self._counts.take(document, variants=self._snapshot.variants())
+        await _answer(send, 204, ())
+
+
+async def _body(receive: Receive) -> bytes | None:
+    """The whole body; None when it is too large to be read."""
+    body = bytearray()
+    while True:
+        message = await receive()
+        body += message.get("body", b"")
+        if len(body) > _LARGEST_BODY:
+            return None
+        if not message.get("more_body", False):
+            return bytes(body)
 
 
 def _header(scope: Scope, name: bytes) -> bytes:

@@ -1,7 +1,9 @@
 """The ruleset in force, rendered once for all connections."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
+from wavegate.evaluation import ruleset_from_json
 from wavegate_controller.domain.publication import PublishedRuleset
 
 
@@ -24,11 +26,21 @@ class Snapshot:
 
     def __init__(self) -> None:
         self._current: Rendered | None = None
+        self._variants: tuple[int, Mapping[str, frozenset[str]]] = (0, {})
 
     @property
     def current(self) -> Rendered | None:
         """What is served; None before the first publication."""
         return self._current
+
+    def variants(self) -> Mapping[str, frozenset[str]]:
+        """Flag key to the variants of the ruleset in force; read from it when it is first asked for."""
+        current, (revision, variants) = self._current, self._variants
+        if current is not None and revision != current.revision:
+            flags = ruleset_from_json(current.body).flags.values()
+            variants = {flag.key: frozenset(flag.variants) for flag in flags}
+            self._variants = (current.revision, variants)
+        return variants
 
     def publish(self, ruleset: PublishedRuleset) -> None:
         """Serve this revision from now on."""

@@ -1,0 +1,118 @@
+"""Counts of apps that nobody scrapes, added up in memory until Prometheus scrapes the controller for them.
+
+They begin at 0 when the controller starts, as the counters of any process do.
+"""
+
+import logging
+import threading
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final, TypeVar, get_args
+
+from wavegate_controller.documents.counts import (
+    BOUNDS,
+    PLACES,
+    ArmDocument,
+    BadKind,
+    CommentDocument,
+    CountsDocument,
+    EvaluationsDocument,
+    ValueKind,
+)
+
+Number = TypeVar("Number", int, float)
+
+_log: Final = logging.getLogger("wavegate")
+#: Instances whose last number is remembered. Beyond it the one that was silent longest is forgotten, and if it comes
+#: back with a document that had been taken but not answered, that one counts twice.
+_MOST_INSTANCES: Final = 100_000
+
+
+@dataclass(slots=True)
+class ArmTotals:
+    """Sums of one variant, over all instances; each list by cohort has its last place for targeted users."""
+
+    requests: list[int] = field(default_factory=lambda: [0] * PLACES)
+    bad: dict[str, list[int]] = field(default_factory=lambda: {kind: [0] * PLACES for kind in get_args(BadKind)})
+    values: dict[str, list[float]] = field(
+        default_factory=lambda: {kind: [0.0] * PLACES for kind in get_args(ValueKind)}
+    )
+    duration_buckets: list[int] = field(default_factory=lambda: [0] * (len(BOUNDS) + 1))
+    duration_sum: float = 0.0
+    exposed_users: int = 0
+
+    def add(self, arm: ArmDocument) -> None:
+        """What came in addition."""
+        _add(self.requests, arm.requests)
+        for kind, counts in arm.bad.items():
+            _add(self.bad[kind], counts)
+        for value, amounts in arm.values.items():
+            _add(self.values[value], amounts)
+        _add(self.duration_buckets, arm.duration_buckets)
+        self.duration_sum += arm.duration_sum
+        self.exposed_users += arm.exposed_users
+
+
+class PostedCounts:
+    """The sums; safe to use from several threads."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._last: OrderedDict[str, int] = OrderedDict()
+        self.evaluations: dict[tuple[str, str, str], int] = {}
+        self.arms: dict[tuple[str, str], ArmTotals] = {}
+
+    def take(self, document: CountsDocument, *, variants: Mapping[str, frozenset[str]]) -> bool:
+        """Add a document, once; False for one that was taken before.
+
+        Args:
+            document: as it was posted.
+            variants: flag key to the variants of the ruleset in force. Others are left out: a label that anybody
+                could make up would grow without bound.
+        """
+        with self._lock:
+            if document.sequence <= self._last.get(document.instance, 0):
+                return False
+            self._last[document.instance] = document.sequence
+            self._last.move_to_end(document.instance)
+            if len(self._last) > _MOST_INSTANCES:
+                self._last.popitem(last=False)
+            for arm in document.arms:
+                if arm.variant in variants.get(arm.flag, ()):
+                    self.arms.setdefault((arm.flag, arm.variant), ArmTotals()).add(arm)
+            for answers in document.evaluations:
+                if _is_known(answers, variants):
+                    key = (answers.flag, answers.variant, answers.reason.value)
+                    self.evaluations[key] = self.evaluations.get(key, 0) + answers.count
+        for comment in document.comments:
+            if comment.variant in variants.get(comment.flag, ()):
+                _tell(comment)
+        return True
+
+    def totals(self) -> tuple[dict[tuple[str, str, str], int], dict[tuple[str, str], ArmTotals]]:
+        """The sums at one moment, not to be changed."""
+        with self._lock:
+            return dict(self.evaluations), dict(self.arms)
+
+
+def _is_known(answers: EvaluationsDocument, variants: Mapping[str, frozenset[str]]) -> bool:
+    """An empty variant is the default in the app's code; an empty flag is one that its ruleset does not have."""
+    if not answers.flag:
+        return not answers.variant
+    return answers.flag in variants and (not answers.variant or answers.variant in variants[answers.flag])
+
+
+def _tell(comment: CommentDocument) -> None:
+    _log.info(
+        "action=feedback flag=%s variant=%s thumbs_up=%s comment=%r",
+        comment.flag,
+        comment.variant,
+        comment.thumbs_up,
+        comment.comment,
+    )
+
+
+def _add(totals: list[Number], counts: list[Number]) -> None:
+    for place, count in enumerate(counts):
+        totals[place] += count
