@@ -1,0 +1,335 @@
+"""The OpenFeature provider: a client's answers in OpenFeature's words.
+
+Needs the extra: `pip install wavegate[openfeature]`. The only module that imports openfeature.
+"""
+
+from collections.abc import Mapping, Sequence
+from copy import deepcopy
+from dataclasses import replace
+from enum import Enum, auto
+from typing import Any, Final, TypeAlias
+
+from openfeature.evaluation_context import EvaluationContext
+from openfeature.event import ProviderEventDetails
+from openfeature.exception import ErrorCode, ProviderNotReadyError
+from openfeature.flag_evaluation import FlagResolutionDetails, FlagValueType, Reason
+from openfeature.provider import AbstractProvider, Metadata
+from openfeature.track import TrackingEventDetails
+
+from wavegate.client import Client, process
+from wavegate.client.checks import check_seconds
+from wavegate.client.counters import Cell
+from wavegate.client.log import log
+from wavegate.client.snapshot import Answer, Snapshot
+from wavegate.client.worker import Worker
+from wavegate.evaluation import EvaluationDetails, Ruleset
+from wavegate.evaluation.evaluate import Attributes, no_flag, type_mismatch
+
+__all__ = ["FEEDBACK", "OUTCOME", "WavegateProvider"]
+
+#: A tracking event that says what a person thought of the variant they have.
+FEEDBACK: Final = "wavegate.feedback"
+#: A tracking event that says how one request under a flag ended.
+OUTCOME: Final = "wavegate.outcome"
+
+_LOOK_EVERY: Final = 0.5
+_NO_ATTRIBUTES: Final[Attributes] = {}
+
+Structure: TypeAlias = Sequence[FlagValueType] | Mapping[str, FlagValueType]
+
+
+class WavegateProvider(AbstractProvider):
+    """Answers OpenFeature clients from a Wavegate client, which stays the app's own to use and to close.
+
+    Ready when the client has a ruleset, from wherever; stale while the controller does not answer;
+    an error if there was no ruleset after `ready_timeout` seconds, until there is one. Resolving
+    never raises and never waits, in asyncio neither.
+
+    Raises:
+        ConfigError: `ready_timeout` is no number of seconds.
+    """
+
+    def __init__(self, client: Client, *, ready_timeout: float = 5.0) -> None:
+        super().__init__()
+        check_seconds("ready_timeout", ready_timeout)
+        self._client = client
+        self._ready_timeout = ready_timeout
+        self._metadata = Metadata("wavegate")
+        self._state = _State.NEW
+        self._ruleset: Ruleset | None = None
+        self._watch = Worker("wavegate-openfeature", self._look)
+        self._listens = False
+        self._complained: set[str] = set()
+        self._made = _Made(client._snapshot)  # noqa: SLF001 # one distribution, one design
+
+    def get_metadata(self) -> Metadata:
+        """The provider's name."""
+        return self._metadata
+
+    def initialize(self, evaluation_context: EvaluationContext) -> None:  # noqa: ARG002 # flags need none beforehand
+        """Waits for the first ruleset.
+
+        Raises:
+            ProviderNotReadyError: none came in time. The provider becomes ready by itself when one does.
+        """
+        self._state = _State.NEW
+        if not self._listens:
+            self._client.on_change(self._changed)
+            self._listens = True
+        if self._client.connected is not None:
+            self._watch = Worker("wavegate-openfeature", self._look)
+            self._watch.start(_LOOK_EVERY)
+            process.adopt(self)
+        is_ready = self._client.wait_ready(self._ready_timeout)
+        self._ruleset = self._client._snapshot.ruleset  # noqa: SLF001 # as above
+        self._state = _State.READY if is_ready else _State.WAITING
+        if not is_ready:
+            raise ProviderNotReadyError(f"no ruleset arrived within {self._ready_timeout:g} s")
+
+    def shutdown(self) -> None:
+        """Sends no more events. The client goes on: whoever made it closes it."""
+        self._state = _State.NEW
+        process.dismiss(self)
+        self._watch.stop(_LOOK_EVERY)
+
+    def resolve_boolean_details(
+        self, flag_key: str, default_value: bool, evaluation_context: EvaluationContext | None = None
+    ) -> FlagResolutionDetails[bool]:
+        """A flag whose variants are booleans."""
+        return self._resolve("boolean", flag_key, default_value, evaluation_context)
+
+    def resolve_string_details(
+        self, flag_key: str, default_value: str, evaluation_context: EvaluationContext | None = None
+    ) -> FlagResolutionDetails[str]:
+        """A flag whose variants are strings."""
+        return self._resolve("string", flag_key, default_value, evaluation_context)
+
+    def resolve_integer_details(
+        self, flag_key: str, default_value: int, evaluation_context: EvaluationContext | None = None
+    ) -> FlagResolutionDetails[int]:
+        """A flag whose variants are integers; no number is rounded to one."""
+        return self._resolve("integer", flag_key, default_value, evaluation_context)
+
+    def resolve_float_details(
+        self, flag_key: str, default_value: float, evaluation_context: EvaluationContext | None = None
+    ) -> FlagResolutionDetails[float]:
+        """A flag whose variants are numbers."""
+        return self._resolve("float", flag_key, default_value, evaluation_context)
+
+    def resolve_object_details(
+        self, flag_key: str, default_value: Structure, evaluation_context: EvaluationContext | None = None
+    ) -> FlagResolutionDetails[Structure]:
+        """A flag whose variants are objects or lists, of which everybody gets a copy."""
+        resolution = self._resolve("object", flag_key, default_value, evaluation_context)
+        return resolution if resolution.error_code else replace(resolution, value=deepcopy(resolution.value))
+
+    def track(
+        self,
+        tracking_event_name: str,
+        evaluation_context: EvaluationContext | None = None,
+        tracking_event_details: TrackingEventDetails | None = None,
+    ) -> None:
+        """Counts feedback and outcomes; other events are not Wavegate's. Never raises.
+
+        The attributes say `flag_key` and, of feedback, `thumbs_up` and maybe `comment`; of an outcome
+        `seconds` and maybe `bad`, `cost_usd`, `tokens`. An outcome's value is counted as `custom`.
+        """
+        if tracking_event_name not in (FEEDBACK, OUTCOME):
+            return
+        said = tracking_event_details or TrackingEventDetails()
+        count = self._feedback if tracking_event_name == FEEDBACK else self._outcome
+        try:
+            count(evaluation_context or EvaluationContext(), said.attributes, said.value)
+        except Exception as problem:  # noqa: BLE001 # telling what happened must not break what happens
+            # Once: an app that is wrong is wrong with every request.
+            if tracking_event_name not in self._complained:
+                self._complained.add(tracking_event_name)
+                log().warning(
+                    "ignored a tracking event %s: %s",
+                    tracking_event_name,
+                    problem,
+                    extra={"action": "tracking_ignored"},
+                )
+
+    def _feedback(self, context: EvaluationContext, said: Mapping[str, Any], _value: float | None) -> None:
+        self._client.feedback(
+            _said(said, "flag_key", str),
+            context.targeting_key,
+            thumbs_up=_said(said, "thumbs_up", bool),
+            comment=said.get("comment"),
+            **_by_name(context.attributes),
+        )
+
+    def _outcome(self, context: EvaluationContext, said: Mapping[str, Any], value: float | None) -> None:
+        flag_key, seconds = _said(said, "flag_key", str), _said(said, "seconds", int | float)
+        if not 0 <= seconds < float("inf"):
+            raise ValueError(f"seconds: is {seconds!r}; give 0 or more")
+        with self._client.trial(flag_key, context.targeting_key, **_by_name(context.attributes)) as trial:
+            # The request ran before anybody told of it.
+            trial._started -= seconds  # noqa: SLF001 # as above
+            if said.get("bad"):
+                trial.bad(str(said["bad"]))
+            trial.cost_usd(said.get("cost_usd", 0))
+            trial.tokens(input=said.get("tokens", 0))
+            if value is not None:
+                trial.custom(value)
+
+    def _resolve(
+        self, wanted: str, flag_key: str, default: Any, context: EvaluationContext | None
+    ) -> FlagResolutionDetails[Any]:
+        made = self._made
+        if made.snapshot is not self._client._snapshot:  # noqa: SLF001 # as above
+            made = self._made = _Made(self._client._snapshot)  # noqa: SLF001 # as above
+        try:
+            if context is None:
+                answer = made.snapshot.choose[flag_key](None, _NO_ATTRIBUTES)
+            else:
+                answer = made.snapshot.choose[flag_key](context.targeting_key, context.attributes)
+            cell, resolution = made.resolutions[wanted][answer]
+        except Exception:  # noqa: BLE001 # first asked, first answered, or an error; an odd context may raise anything
+            return self._slowly(made, wanted, flag_key, default, context or EvaluationContext())
+        cell[0] += 1
+        return resolution
+
+    def _slowly(
+        self, made: "_Made", wanted: str, flag_key: str, default: Any, context: EvaluationContext
+    ) -> FlagResolutionDetails[Any]:
+        """The same for what is not made beforehand: errors, since each caller has a default, and what is new."""
+        try:
+            made.snapshot.flag(flag_key)
+            answer = made.snapshot.choose[flag_key](context.targeting_key, context.attributes)
+        except Exception:  # noqa: BLE001 # no flag, or what is no key at all
+            answer = self._client._unknown  # noqa: SLF001 # as above
+            details = no_flag(flag_key, default, ready=made.snapshot.ruleset is not None)
+        else:
+            details = answer.details
+            if details.error_code is None and not _is(wanted, details.value):
+                details = type_mismatch(details, wanted)
+        if details.error_code is None:
+            made.resolutions[wanted][answer] = answer.cell, made.resolution(details, wanted)
+            answer.cell[0] += 1
+            return made.resolutions[wanted][answer][1]
+        answer.error_cell[0] += 1
+        return FlagResolutionDetails(
+            value=default,
+            reason=Reason.ERROR,
+            error_code=ErrorCode(details.error_code),
+            error_message=details.error_message,
+            flag_metadata=made.metadata,
+        )
+
+    def _changed(self, ruleset: Ruleset) -> None:
+        """On the polling thread, with every new ruleset."""
+        before, self._ruleset = self._ruleset, ruleset
+        if self._state in (_State.READY, _State.STALE) and before is not None and before is not ruleset:
+            self.emit_provider_configuration_changed(ProviderEventDetails(flags_changed=_changes(before, ruleset)))
+
+    def _look(self) -> float:
+        """Every now and then on a thread of its own: whether what is answered is what the controller says."""
+        is_connected, state = self._client.connected, self._state
+        if state is _State.WAITING and self._client.revision is not None:
+            self._state = _State.READY
+            self.emit_provider_ready(ProviderEventDetails(message="a ruleset arrived"))
+        elif state is _State.READY and not is_connected:
+            self._state = _State.STALE
+            self.emit_provider_stale(ProviderEventDetails(message="the controller does not answer"))
+        elif state is _State.STALE and is_connected:
+            self._state = _State.READY
+            self.emit_provider_ready(ProviderEventDetails(message="the controller answers again"))
+        return _LOOK_EVERY
+
+    def after_fork(self) -> None:
+        """Called in a forked child; apps need not."""
+        self._watch.start_again(_LOOK_EVERY)
+
+    def at_exit(self) -> None:
+        """Called when the process ends; there is nothing left to do."""
+
+
+class _State(Enum):
+    """What OpenFeature was told."""
+
+    #: Nothing yet, or no longer.
+    NEW = auto()
+    #: That there is no ruleset.
+    WAITING = auto()
+    READY = auto()
+    STALE = auto()
+
+
+class _Made:
+    """The resolutions of one snapshot, made when first needed and then the same for everybody.
+
+    OpenFeature's client copies their fields and changes nothing in them.
+    """
+
+    def __init__(self, snapshot: Snapshot) -> None:
+        self.snapshot = snapshot
+        ruleset = snapshot.ruleset
+        #: Under the names that OpenFeature's telemetry looks for.
+        self.metadata: dict[str, Any] = (
+            {} if ruleset is None else {"flagSetId": ruleset.environment, "version": str(ruleset.revision)}
+        )
+        self.resolutions: dict[str, dict[Answer, tuple[Cell, FlagResolutionDetails[Any]]]] = {
+            wanted: {} for wanted in _TYPES
+        }
+
+    def resolution(self, details: EvaluationDetails, wanted: str) -> FlagResolutionDetails[Any]:
+        """An answer without error."""
+        return FlagResolutionDetails(
+            value=float(details.value) if wanted == "float" else details.value,
+            variant=details.variant,
+            reason=Reason(details.reason),
+            flag_metadata={**self.metadata, "decided_by": details.decided_by or ""},
+        )
+
+
+_TYPES: Final[Mapping[str, tuple[type, ...]]] = {
+    "boolean": (bool,),
+    "string": (str,),
+    "integer": (int,),
+    "float": (float, int),
+    "object": (dict, list),
+}
+
+
+def _is(wanted: str, value: object) -> bool:
+    # By the exact type, because to Python a boolean is an integer.
+    return type(value) in _TYPES[wanted]
+
+
+def _changes(before: Ruleset, after: Ruleset) -> list[str]:
+    """The flags that may answer otherwise than before."""
+    keys = before.flags.keys() | after.flags.keys()
+    if before.segments != after.segments:
+        return sorted(keys)
+    changed = {key for key in keys if before.flags.get(key) != after.flags.get(key)}
+    more = changed
+    while more:
+        more = {
+            flag.key
+            for flag in after.flags.values()
+            if flag.key not in changed and any(needed.flag in more for needed in flag.prerequisites)
+        }
+        changed |= more
+    return sorted(changed)
+
+
+def _said(attributes: Mapping[str, Any], name: str, wanted: Any) -> Any:
+    """An attribute of a tracking event.
+
+    Raises:
+        ValueError: it is missing, or of another type.
+    """
+    value = attributes.get(name)
+    if not isinstance(value, wanted):
+        raise ValueError(f"{name}: is {value!r}; give {getattr(wanted, '__name__', wanted)}")  # noqa: TRY004 # see above
+    return value
+
+
+def _by_name(attributes: Attributes) -> dict[str, Any]:
+    """The attributes of a context, without those that the client's methods take for something else."""
+    return {name: value for name, value in attributes.items() if name not in _TAKEN}
+
+
+_TAKEN: Final = frozenset(("default", "slow_after", "thumbs_up", "comment"))
