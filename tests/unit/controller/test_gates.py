@@ -101,6 +101,13 @@ class TestWarning:
 
         assert said(between) == (HELD, GateReason.WARN_LIMIT_EXCEEDED)
 
+    def test_no_wave_is_left_on_a_bad_look(self):
+        blip = self.values(0.3, 0.3, 0.9)
+
+        assert said(blip) == (HELD, GateReason.LAST_LOOK_BAD)
+        assert blip.is_warning
+        assert self.values(0.3, 0.9, 0.3).kind is VerdictKind.PASS
+
     def test_without_a_warning_nothing_between_is_one(self):
         assert self.values(0.7, 0.7, warn=None).kind is VerdictKind.PASS
 

@@ -249,6 +249,8 @@ def _judge(
     needed = gate.of - gate.failures + 1
     if good < needed:
         return replace(verdict, sentence=f"{say.shown}; {good} of {needed} good looks so far")
+    if levels[-1] is not Level.GOOD:
+        return replace(verdict, reason=GateReason.LAST_LOOK_BAD, sentence=f"{say.shown}; waits for a good look")
     return replace(verdict, kind=VerdictKind.PASS, reason=say.good_reason, sentence=say.shown)
 
 

@@ -46,6 +46,8 @@ class GateReason(StrEnum):
     SUSPICION = "suspicion"
     #: Enough measurements past the warning limit, not enough past the limit.
     WARN_LIMIT_EXCEEDED = "warn_limit_exceeded"
+    #: Too few bad looks for a breach, but the newest is one: no moment to go on.
+    LAST_LOOK_BAD = "last_look_bad"
     #: The alert fires, or fired earlier in the wave.
     ALERT_FIRING = "alert_firing"
     #: The alert's condition holds, but not for long enough to fire.
@@ -73,6 +75,7 @@ WARNINGS: Final = frozenset(
     {
         GateReason.SUSPICION,
         GateReason.WARN_LIMIT_EXCEEDED,
+        GateReason.LAST_LOOK_BAD,
         GateReason.ALERT_PENDING,
         GateReason.THUMBS_DOWN_NEAR_LIMIT,
         GateReason.TOO_FEW_THUMBS_UP,
