@@ -91,6 +91,10 @@ class RolloutRepository(Protocol):
         """One rollout; raises NotFound."""
         ...
 
+    def version(self, rollout_id: str) -> int:
+        """The version of one rollout; raises NotFound."""
+        ...
+
     def list(
         self, environment: str, *, flag_key: str | None = None, states: frozenset[State] | None = None
     ) -> Sequence[Rollout]:

@@ -14,7 +14,7 @@ from wavegate_controller.service.services import Services
 
 _log: Final = logging.getLogger("wavegate")
 
-#: Rollouts that are looked at side by side; each mostly waits for Prometheus.
+#: Questions that are open side by side; each mostly waits for Prometheus.
 _LOOKS: Final = 8
 
 
@@ -23,6 +23,7 @@ class Reconciler:
 
     def __init__(self, services: Services, *, every: timedelta) -> None:
         self._services = services
+        self._closing = False
         self._looks = ThreadPoolExecutor(_LOOKS, thread_name_prefix="look")
         # One thread: a tick is over before the next begins.
         self._scheduler = BackgroundScheduler(executors={"default": TickExecutor(1)}, timezone="UTC")
@@ -42,7 +43,11 @@ class Reconciler:
         self._scheduler.start()
 
     def close(self) -> None:
-        """Begin no further tick. One that is under way may end by itself: all it does is one transaction a rollout."""
+        """Begin no further tick, and ask no further question in one that is under way.
+
+        Whatever that one does meanwhile is one transaction for each rollout; what it leaves out, the next start does.
+        """
+        self._closing = True
         self._scheduler.shutdown(wait=False)
         self._looks.shutdown(wait=False, cancel_futures=True)
 
@@ -52,6 +57,7 @@ class Reconciler:
             looked = tick(self._services, self._looks)
         except Exception:  # noqa: BLE001 - logged with its traceback
             # The loop's edge: a database that is locked or away must not end the watch.
-            _log.exception("action=tick_failed")
+            if not self._closing:
+                _log.exception("action=tick_failed")
             return
         self._services.recorder.ticked(seconds=perf_counter() - begun, rollouts=looked)

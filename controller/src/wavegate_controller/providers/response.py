@@ -8,8 +8,7 @@ import math
 import reprlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from itertools import pairwise
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from wavegate_controller.domain.measurement import (
@@ -29,6 +28,9 @@ _SHOWN_SERIES: Final = 3
 #: Prometheus keeps milliseconds; our time is sent and answered rounded to them.
 _ROUNDING: Final = timedelta(milliseconds=1)
 
+#: What JSON gives for a time and for a label's value; the exact types, since `True` is an int, too.
+_NUMBERS: Final = (int, float)
+_ONLY_TEXT: Final = frozenset({str})
 _ONE_NUMBER: Final = "where one number was meant"
 
 
@@ -129,41 +131,42 @@ def raw_samples(data: Data, *, at: datetime) -> tuple[Series, ...] | Broken:
     if data.kind != "matrix":
         return malformed(f"{_text(data.kind)} where raw samples, a matrix, were asked for")
     series = []
+    latest = (at + _ROUNDING).timestamp()
     for each in data.result:
         match each:
             case {"metric": dict() as labels, "values": list() as values}:
-                samples = tuple(_sample(value) for value in values)
+                samples = _samples(values, latest=latest)
             case {"histograms": _}:
                 return malformed("the selector matches a native histogram, whose samples are not numbers")
             case _:
                 return malformed(f"a series without metric and values: {_text(each)}")
-        problem = _wrong_samples(samples, at=at)
-        if not all(isinstance(value, str) for value in labels.values()):
-            problem = "a label that is no text"
-        if problem:
-            return malformed(f"{problem} in series {_labels(each)}")
+        if isinstance(samples, str):
+            return malformed(f"{samples} in series {_labels(each)}")
+        if not _ONLY_TEXT.issuperset(map(type, labels.values())):
+            return malformed(f"a label that is no text in series {_labels(each)}")
         if samples:
-            series.append(
-                Series(
-                    labels=labels,
-                    samples=tuple(sample for sample in samples if sample is not None),
-                )
-            )
+            series.append(Series(labels=labels, samples=samples))
     return tuple(series)
 
 
-def _wrong_samples(samples: tuple[tuple[float, float] | None, ...], *, at: datetime) -> str | None:
-    whole = [sample for sample in samples if sample is not None]
-    if len(whole) < len(samples):
-        return "a sample that is not [time, value]"
-    if not all(math.isfinite(value) for _, value in whole):
-        # Counted as an increment it would poison every sum after it.
-        return "a sample that is not a finite number"
-    if any(later <= earlier for (earlier, _), (later, _) in pairwise(whole)):
-        return "samples that are not in the order of time"
-    if whole and _in_the_future(whole[-1][0], at=at):
-        return f"a sample from after the asked time {at:%H:%M:%S} UTC"
-    return None
+def _samples(values: list[object], *, latest: float) -> tuple[tuple[float, float], ...] | str:
+    """The samples, or why they cannot be trusted. One pass and plain calls: there are hundreds of thousands a tick."""
+    before = -math.inf
+    samples = []
+    for value in values:
+        sample = _sample(value)
+        if sample is None:
+            return "a sample that is not [time, value]"
+        if not math.isfinite(sample[1]):
+            # Counted as an increment it would poison every sum after it.
+            return "a sample that is not a finite number"
+        if sample[0] <= before:
+            return "samples that are not in the order of time"
+        before = sample[0]
+        samples.append(sample)
+    if before > latest:
+        return f"a sample from after the asked time {datetime.fromtimestamp(latest, UTC):%H:%M:%S} UTC"
+    return tuple(samples)
 
 
 def _value(sample: object, *, at: datetime) -> Answer:
@@ -177,14 +180,15 @@ def _value(sample: object, *, at: datetime) -> Answer:
 
 
 def _sample(sample: object) -> tuple[float, float] | None:
-    match sample:
-        case [int() | float() as time, str() as value] if not isinstance(time, bool):
-            try:
-                return float(time), float(value)
-            except (ValueError, OverflowError):
-                return None
-        case _:
-            return None
+    if type(sample) is not list or len(sample) != 2:  # noqa: PLR2004 - time and value
+        return None
+    time, value = sample
+    if type(time) not in _NUMBERS or type(value) is not str:
+        return None
+    try:
+        return float(time), float(value)
+    except (ValueError, OverflowError):
+        return None
 
 
 def _in_the_future(time: float, *, at: datetime) -> bool:

@@ -140,7 +140,7 @@ def _commit(
     counted from the same cursor. Otherwise nothing is kept, and since the cursor stays, the next look counts it again.
     """
     with services.store.transaction() as work:
-        if work.rollouts.get(rollout.id).version != rollout.version:
+        if work.rollouts.version(rollout.id) != rollout.version:
             return None
         if look.cursor is not None:
             work.evidence.save_cursor(rollout.id, look.cursor, before=cursor)

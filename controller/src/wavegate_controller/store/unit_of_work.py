@@ -72,6 +72,14 @@ class SqlRollouts:
             raise NotFound("rollout", rollout_id)
         return mapping.rollout_from_row(row)
 
+    def version(self, rollout_id: str) -> int:
+        """The version of one rollout; raises NotFound."""
+        query = select(tables.rollout.c.version).where(tables.rollout.c.id == rollout_id)
+        version = self.connection.execute(query).scalar_one_or_none()
+        if version is None:
+            raise NotFound("rollout", rollout_id)
+        return int(version)
+
     def list(
         self, environment: str, *, flag_key: str | None = None, states: frozenset[State] | None = None
     ) -> Sequence[Rollout]:
