@@ -91,6 +91,9 @@ def status(session: Session, reference: str) -> None:
     document = session.controller.rollout(reference)
     moves = session.controller.decisions(document["id"], limit=_MOVES_SHOWN, moves_only=True)
     session.show(document, rollout_panel(document, decisions=moves, now=SystemClock().now()))
+    notice = session.controller.status()["notice"]
+    if notice and not session.as_json:
+        session.console.print(notice, style="dim")
 
 
 @rollout.command
