@@ -1,6 +1,8 @@
 """The measurements.
 
-Contestants stay in a process each and are asked in turn, so that a busy minute is busy for all of them.
+Contestants stay in a process each and are asked in turn, so that a busy minute is busy for all of
+them. Times are the processor's, for on a shared machine the clock on the wall tells of the others;
+only for several threads against one it is the wall's.
 """
 
 import json
@@ -26,9 +28,9 @@ import os, sys, time
 def resident():
     with open("/proc/self/statm") as file:
         return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6
-before, began = resident(), time.perf_counter()
-import {module}
-print((time.perf_counter() - began) * 1e3, resident() - before)
+before, began = resident(), time.process_time()
+{imports}
+print((time.process_time() - began) * 1e3, resident() - before)
 """
 
 
@@ -176,7 +178,7 @@ def imports(entrants: Field, effort: Effort) -> tuple[Series, Series]:
     for _ in range(effort.starts):
         for entry, environment in entrants.items():
             done = subprocess.run(
-                [environment.python, "-I", "-c", IMPORT.format(module=entry.imports)],
+                [environment.python, "-I", "-c", IMPORT.format(imports=entry.imports)],
                 capture_output=True,
                 text=True,
                 check=False,

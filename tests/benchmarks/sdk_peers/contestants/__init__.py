@@ -21,7 +21,7 @@ class Entry:
     name: str
     #: In `contestants/`; the environment's name as well.
     module: str
-    #: What an app imports.
+    #: How an app imports it.
     imports: str
     #: What pip is given.
     requires: tuple[str, ...]
@@ -40,7 +40,7 @@ def entries(sdk: Path = SDK) -> list[Entry]:
         Entry(
             name="Wavegate",
             module="wavegate_sdk",
-            imports="wavegate",
+            imports="from wavegate import Client",
             requires=(str(sdk),),
             provider=("openfeature-sdk",),
             peer=False,
@@ -49,7 +49,7 @@ def entries(sdk: Path = SDK) -> list[Entry]:
         Entry(
             name="floor",
             module="floor",
-            imports="mmh3",
+            imports="import mmh3",
             requires=("mmh3",),
             provider=("openfeature-sdk",),
             peer=False,
@@ -58,7 +58,7 @@ def entries(sdk: Path = SDK) -> list[Entry]:
         Entry(
             name="floor by name",
             module="floor",
-            imports="mmh3",
+            imports="import mmh3",
             requires=("mmh3",),
             options=(("by_name", True),),
             peer=False,
@@ -67,17 +67,19 @@ def entries(sdk: Path = SDK) -> list[Entry]:
         Entry(
             name="floor joining less",
             module="floor",
-            imports="mmh3",
+            imports="import mmh3",
             requires=("mmh3",),
             options=(("joining_less", True),),
             peer=False,
             note="remembers what stands before keys of one length",
         ),
-        Entry(name="Eppo", module="eppo", imports="eppo_client", requires=("eppo-server-sdk",), note="Rust core"),
+        Entry(
+            name="Eppo", module="eppo", imports="import eppo_client", requires=("eppo-server-sdk",), note="Rust core"
+        ),
         Entry(
             name="Eppo with log",
             module="eppo",
-            imports="eppo_client",
+            imports="import eppo_client",
             requires=("eppo-server-sdk",),
             options=(("logging", True),),
             note="an assignment logger that does nothing",
@@ -85,14 +87,14 @@ def entries(sdk: Path = SDK) -> list[Entry]:
         Entry(
             name="Statsig",
             module="statsig",
-            imports="statsig_python_core",
+            imports="import statsig_python_core",
             requires=("statsig-python-core",),
             note="Rust core; exposures off",
         ),
         Entry(
             name="Statsig with exposures",
             module="statsig",
-            imports="statsig_python_core",
+            imports="import statsig_python_core",
             requires=("statsig-python-core",),
             options=(("exposures", True),),
             note="exposures queued, never sent",
@@ -100,21 +102,21 @@ def entries(sdk: Path = SDK) -> list[Entry]:
         Entry(
             name="GrowthBook",
             module="growthbook_sdk",
-            imports="growthbook",
+            imports="import growthbook",
             requires=("growthbook",),
             provider=("growthbook-openfeature-provider",),
         ),
         Entry(
             name="ConfigCat",
             module="configcat",
-            imports="configcatclient",
+            imports="import configcatclient",
             requires=("configcat-client",),
             provider=("configcat-openfeature-provider",),
         ),
         Entry(
             name="PostHog",
             module="posthog_sdk",
-            imports="posthog",
+            imports="import posthog",
             requires=("posthog",),
             provider=("openfeature-provider-posthog",),
             note="local evaluation, no events",
@@ -122,7 +124,7 @@ def entries(sdk: Path = SDK) -> list[Entry]:
         Entry(
             name="Flagsmith",
             module="flagsmith_sdk",
-            imports="flagsmith",
+            imports="import flagsmith",
             requires=("flagsmith",),
             provider=("openfeature-provider-flagsmith",),
             note="local evaluation",
@@ -130,7 +132,7 @@ def entries(sdk: Path = SDK) -> list[Entry]:
         Entry(
             name="flagd",
             module="flagd",
-            imports="openfeature.contrib.provider.flagd",
+            imports="import openfeature.contrib.provider.flagd",
             requires=("openfeature-provider-flagd",),
             provider=(),
             note="in process, from a file",
@@ -138,7 +140,7 @@ def entries(sdk: Path = SDK) -> list[Entry]:
         Entry(
             name="LaunchDarkly",
             module="launchdarkly",
-            imports="ldclient",
+            imports="import ldclient",
             requires=("launchdarkly-server-sdk",),
             provider=("launchdarkly-openfeature-server",),
             note="from a file, no events",
@@ -146,7 +148,7 @@ def entries(sdk: Path = SDK) -> list[Entry]:
         Entry(
             name="Unleash",
             module="unleash",
-            imports="UnleashClient",
+            imports="import UnleashClient",
             requires=("UnleashClient",),
             provider=("openfeature-provider-unleash",),
             note="from a bootstrapped cache, Rust core",
@@ -158,7 +160,7 @@ def entries(sdk: Path = SDK) -> list[Entry]:
 BARE_OPENFEATURE: Final = Entry(
     name="OpenFeature client alone",
     module="nothing",
-    imports="openfeature",
+    imports="import openfeature",
     requires=(),
     provider=("openfeature-sdk",),
     peer=False,
