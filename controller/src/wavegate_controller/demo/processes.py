@@ -1,7 +1,6 @@
 """The demo's own processes: started with a log each, waited for, and ended, whatever becomes of the demo."""
 
 import os
-import random
 import re
 import signal
 import socket
@@ -10,6 +9,7 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from random import SystemRandom
 from typing import Final
 
 _LEASH: Final = Path(__file__).with_name("leash.py")
@@ -120,7 +120,7 @@ class Janitor:
 def free_port() -> int:
     """A port of the loopback interface that nobody listens on."""
     while True:
-        port = random.choice(_PORTS)  # noqa: S311 - no secret
+        port = SystemRandom().choice(_PORTS)
         with socket.socket() as probe:
             try:
                 probe.bind(("127.0.0.1", port))

@@ -2,7 +2,6 @@
 
 import itertools
 import json
-import random
 import threading
 from collections import Counter
 from collections.abc import Mapping
@@ -11,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from http import HTTPStatus
 from http.client import HTTPConnection, HTTPException
+from random import SystemRandom
 from time import monotonic
 from typing import Final
 from urllib.parse import urlsplit
@@ -18,6 +18,8 @@ from urllib.parse import urlsplit
 from wavegate_controller.ports import Clock
 
 _TIMEOUT_SECONDS: Final = 5.0
+#: Of its own: the generator of the process may be somebody's who wants to be reproducible.
+_CHANCE: Final = SystemRandom()
 _CLOSING_SECONDS: Final = 1.0
 #: How far behind its schedule the crowd may fall, such as when all wait for slow answers, before it lets requests go.
 _PATIENCE_SECONDS: Final = 0.5
@@ -124,7 +126,7 @@ class Users:
                 self._remember(app, feature, variant, failed=failed)
 
     def _ask(self, connection: HTTPConnection, feature: str) -> tuple[str | None, bool]:
-        user = random.randrange(self._count)  # noqa: S311 - nothing secret here
+        user = _CHANCE.randrange(self._count)
         try:
             connection.request("GET", f"{self._paths[feature]}?user=user-{user:04}")
             answer = connection.getresponse()
