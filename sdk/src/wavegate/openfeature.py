@@ -169,8 +169,10 @@ class WavegateProvider(AbstractProvider):
             trial._started -= seconds  # noqa: SLF001 # as above
             if said.get("bad"):
                 trial.bad(str(said["bad"]))
-            trial.cost_usd(said.get("cost_usd", 0))
-            trial.tokens(input=said.get("tokens", 0))
+            if "cost_usd" in said:
+                trial.cost_usd(said["cost_usd"])
+            if "tokens" in said:
+                trial.tokens(input=said["tokens"])
             if value is not None:
                 trial.custom(value)
 
