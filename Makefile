@@ -28,6 +28,7 @@ check: .venv/.dev ## Check format, style, types and layers
 	$(BIN)/ruff format --check --quiet
 	$(BIN)/ruff check --quiet
 	$(BIN)/mypy
+	$(BIN)/mypy tests/typing
 	$(BIN)/lint-imports --no-logo
 
 format: .venv/.dev ## Format the code and mend what can be mended by machine
