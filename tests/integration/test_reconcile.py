@@ -2,11 +2,16 @@
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from sqlalchemy import insert
 
 from support.database import database
+from support.rollouts import NOW
 from support.world import World
 from wavegate_controller.documents import RolloutDocument, parse
 from wavegate_controller.domain.decision import DecisionReason
@@ -19,7 +24,7 @@ from wavegate_controller.service.flags import set_enabled
 from wavegate_controller.service.publish import publish_latest
 from wavegate_controller.service.reconcile import reconcile, tick
 from wavegate_controller.service.rollouts import act, create_rollout
-from wavegate_controller.store import SqlStore
+from wavegate_controller.store import SqlStore, tables
 
 LATENCY = {"type": "threshold", "name": "latency", "query": 'p95{flag="{{flag}}"}', "operator": "<", "limit": 0.8}
 
@@ -248,6 +253,48 @@ def test_one_broken_rollout_does_not_stop_the_others(world: World):
     assert looked == 2
     assert queries.rollout_view(world.services, "ai-answers").latest.event is Event.TICK
     assert b"wavegate_controller_reconcile_failures_total 1.0" in world.services.recorder.exposition()
+
+
+def test_rollouts_that_hold_share_a_commit_and_one_that_cannot_be_judged_is_left_out_of_it(world: World):
+    keys = ("ai-summaries", "ai-answers", "ai-search")
+    world.started()
+    for key in keys[1:]:
+        world.flag(key)
+        world.started(key)
+    from_the_future = {"at": NOW + timedelta(seconds=1), "gate": "error-rate", "kind": "hunch", "payload": {}}
+    with world.services.store._engine.begin() as connection:
+        connection.execute(insert(tables.measurement).values(rollout_id="ai-answers:1", **from_the_future))
+    world.clock.advance(seconds=15)
+    with ThreadPoolExecutor(2) as executor:
+        tick(world.services, executor)
+
+    latest = [queries.history(world.services, f"{key}:1", limit=1)[0].event for key in keys]
+    assert latest == [Event.TICK, Event.START, Event.TICK]
+    with world.services.store.transaction() as work:
+        assert sorted(work.evidence.cursors([f"{key}:1" for key in keys])) == ["ai-search:1", "ai-summaries:1"]
+
+
+def test_a_commit_that_fails_keeps_nothing_and_the_next_look_counts_it_again(world: World):
+    world.started()
+    look(world)
+
+    class FullDisk:
+        """Fails the commit, like a disk does, in whatever transaction has written evidence."""
+
+        @contextmanager
+        def transaction(self):
+            with store.transaction() as work:
+                yield work
+                if work.evidence.since("ai-summaries:1", world.clock.now() - timedelta(seconds=1)):
+                    raise OSError("disk full")
+
+    store, services = world.services.store, world.services
+    world.services = replace(services, store=FullDisk())
+    with pytest.raises(OSError, match="disk full"):
+        look(world)
+    world.services = services
+
+    assert look(world).verdicts[0].figures["candidate_requests"] == 120
 
 
 def test_a_disabled_flag_is_off_in_the_next_ruleset_whatever_its_rollout(world: World):

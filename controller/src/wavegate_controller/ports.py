@@ -195,6 +195,10 @@ class UnitOfWork(Protocol):
         """See RulesetRepository."""
         ...
 
+    def attempt(self) -> AbstractContextManager[object]:
+        """A part of the transaction: when the block raises, only what it did is undone, and the rest may go on."""
+        ...
+
 
 class Store(Protocol):
     """Where everything is kept."""

@@ -63,8 +63,8 @@ class Group:
     lookback: timedelta
 
 
-#: Rollout id to what came of it; an exception is a mistake of ours in this rollout's numbers.
-Counting = Mapping[str, Counted | Broken | Exception]
+#: Rollout id to what came of it: None where no counters are needed, an exception where we made a mistake.
+Counting = Mapping[str, Counted | Broken | Exception | None]
 
 
 def still_valid(cursor: Cursor | None, rollout: Rollout, *, now: datetime) -> Cursor | None:
@@ -127,7 +127,7 @@ def read(asking: Asking, group: Group) -> Counting:
 
 def _read_halves(asking: Asking, group: Group) -> Counting:
     half = len(group.members) // 2
-    counting: dict[str, Counted | Broken | Exception] = {}
+    counting: dict[str, Counted | Broken | Exception | None] = {}
     for members in (group.members[:half], group.members[half:]):
         counting |= read(asking, Group(members=members, lookback=group.lookback))
     return counting

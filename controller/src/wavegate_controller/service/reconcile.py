@@ -8,19 +8,14 @@ from datetime import datetime
 from itertools import islice
 from typing import Final
 
-from wavegate_controller.domain.analysis import judge
-from wavegate_controller.domain.decision import Decision, decide
-from wavegate_controller.domain.errors import StaleVersion
-from wavegate_controller.domain.measurement import Answer, Broken, Cursor, Measurement
-from wavegate_controller.domain.record import RECONCILER
+from wavegate_controller.domain.decision import Decision
+from wavegate_controller.domain.measurement import Answer, Broken
 from wavegate_controller.domain.rollout import WATCHED, Rollout
-from wavegate_controller.domain.transitions import apply
-from wavegate_controller.ports import UnitOfWork
 from wavegate_controller.service import counting
 from wavegate_controller.service.asking import Asking
-from wavegate_controller.service.counting import Counted, Wanted
+from wavegate_controller.service.conclude import Looked, Result, conclude
+from wavegate_controller.service.counting import Counted, Counting, Wanted
 from wavegate_controller.service.measure import Look, measure, needs, numbers, rules
-from wavegate_controller.service.rollouts import commit
 from wavegate_controller.service.services import Services
 from wavegate_controller.service.webhooks import ask_webhooks
 
@@ -47,7 +42,7 @@ def tick(services: Services, executor: Executor) -> int:
         due.extend(claimed)
         if len(claimed) < BATCH:
             break
-    for rollout, result in _look(services, [each for each in due if each.state in WATCHED], executor, now=now):
+    for rollout, result in _look_at_all(services, [each for each in due if each.state in WATCHED], executor, now=now):
         if isinstance(result, Exception):
             services.recorder.failed(rollout.id, result)
     return len(due)
@@ -60,16 +55,16 @@ def reconcile(services: Services, rollout_id: str) -> Decision | None:
     if rollout.state not in WATCHED:
         return None
     with ThreadPoolExecutor(1) as executor:
-        ((_, result),) = _look(services, [rollout], executor, now=services.clock.now())
+        ((_, result),) = _look_at_all(services, [rollout], executor, now=services.clock.now())
     if isinstance(result, Exception):
         raise result
     return result
 
 
-def _look(
+def _look_at_all(
     services: Services, rollouts: Sequence[Rollout], executor: Executor, *, now: datetime
-) -> Iterator[tuple[Rollout, Decision | Exception | None]]:
-    """Ask for all at once and at one evaluation time, outside of any transaction; conclude one by one."""
+) -> Iterator[tuple[Rollout, Result]]:
+    """Ask for all at once and at one evaluation time, outside of any transaction, and conclude as answers come."""
     with services.store.transaction() as work:
         stored = work.evidence.cursors([rollout.id for rollout in rollouts])
     asking = Asking(services.provider, executor, at=now)
@@ -88,28 +83,36 @@ def _look(
         now=now,
     )
     by_id = {rollout.id: rollout for rollout in rollouts}
+
+    def finish(counted: Counting) -> Iterator[tuple[Rollout, Result]]:
+        mine = [(by_id.pop(rollout_id), each) for rollout_id, each in counted.items()]
+        looks = [(rollout, _look(services, rollout, each, answers, alerts, now=now)) for rollout, each in mine]
+        looked = [
+            Looked(rollout=rollout, look=look, cursor=stored.get(rollout.id))
+            for rollout, look in looks
+            if not isinstance(look, Exception)
+        ]
+        yield from ((rollout, look) for rollout, look in looks if isinstance(look, Exception))
+        yield from conclude(services, looked, now=now)
+
     ahead = deque(executor.submit(counting.read, asking, group) for group in islice(groups, _AHEAD))
     while ahead:
         counted = ahead.popleft().result()
         ahead.extend(executor.submit(counting.read, asking, group) for group in islice(groups, 1))
-        for rollout_id, each in counted.items():
-            rollout = by_id.pop(rollout_id)
-            yield rollout, _conclude(services, rollout, each, answers, alerts, stored.get(rollout_id), now=now)
-    for rollout in by_id.values():
-        yield rollout, _conclude(services, rollout, None, answers, alerts, None, now=now)
+        yield from finish(counted)
+    yield from finish(dict.fromkeys(by_id))
 
 
-def _conclude(
+def _look(
     services: Services,
     rollout: Rollout,
     counted: Counted | Broken | Exception | None,
     answers: Mapping[str, Future[Answer]],
     alerts: Mapping[str, Future[Broken | None]],
-    cursor: Cursor | None,
     *,
     now: datetime,
-) -> Decision | Exception | None:
-    """Judge, decide and commit; what goes wrong is returned, since the others go on."""
+) -> Look | Exception:
+    """One rollout's measurements; what goes wrong is returned, since the others go on."""
     try:
         if isinstance(counted, Exception):
             return counted
@@ -121,45 +124,8 @@ def _conclude(
             now=now,
         )
         asked = ask_webhooks(services, rollout, now=now)
-        look = replace(look, measurements=(*look.measurements, *asked))
-        return _commit(services, rollout, look, cursor, now=now)
-    except StaleVersion:
-        return None
+        return replace(look, measurements=(*look.measurements, *asked))
     except CancelledError:  # the controller is stopping
         raise
     except Exception as error:  # noqa: BLE001 - recorded by the caller, with its traceback
         return error
-
-
-def _commit(
-    services: Services, rollout: Rollout, look: Look, cursor: Cursor | None, *, now: datetime
-) -> Decision | None:
-    """Keep what the look gave, and act on it, in one transaction.
-
-    What the metrics server said counts only if the rollout is still the one that was asked about and nobody else has
-    counted from the same cursor. Otherwise nothing is kept, and since the cursor stays, the next look counts it again.
-    """
-    with services.store.transaction() as work:
-        if work.rollouts.version(rollout.id) != rollout.version:
-            return None
-        if look.cursor is not None:
-            work.evidence.save_cursor(rollout.id, look.cursor, before=cursor)
-        decision = decide_now(work, rollout, look.measurements, now=now)
-        work.evidence.add(rollout.id, look.measurements)
-        after = apply(rollout, decision.event, now=now, pause_reason=decision.pause_reason)
-        ruleset = commit(work, decision, before=rollout, after=after, now=now, actor=RECONCILER)
-    if ruleset:
-        services.sink.publish(ruleset)
-    services.recorder.decided(after, decision)
-    return decision
-
-
-def decide_now(work: UnitOfWork, rollout: Rollout, latest: Sequence[Measurement], *, now: datetime) -> Decision:
-    """Judge each gate on the log and the latest, which joins it, and decide: after a restart the same."""
-    since = rollout.evidence_since or rollout.created_at
-    evidence: dict[str, list[Measurement]] = {gate.name: [] for gate in rollout.plan.gates}
-    for measurement in (*work.evidence.since(rollout.id, since), *latest):
-        if measurement.at > since:
-            evidence.setdefault(measurement.gate, []).append(measurement)
-    verdicts = [judge(gate, evidence[gate.name], rollout=rollout, now=now) for gate in rollout.plan.gates]
-    return decide(rollout, verdicts, now=now)

@@ -1,7 +1,7 @@
 """The repositories on SQL, and the transaction that binds them."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -226,11 +226,16 @@ class SqlUnitOfWork:
     """The repositories of one transaction."""
 
     def __init__(self, connection: Connection) -> None:
+        self._connection = connection
         self.flags = SqlFlags(connection)
         self.rollouts = SqlRollouts(connection)
         self.evidence = SqlEvidence(connection)
         self.decisions = SqlDecisions(connection)
         self.rulesets = SqlRulesets(connection)
+
+    def attempt(self) -> AbstractContextManager[object]:
+        """A part of the transaction: when the block raises, only what it did is undone, and the rest may go on."""
+        return self._connection.begin_nested()
 
 
 class SqlStore:
