@@ -2,20 +2,26 @@
 
 import json
 import threading
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from time import monotonic
-from urllib.parse import parse_qs
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from support.faults import (
+    fails,
+    fault_server,
+    gives,
+    gives_vector,
+    hangs,
+    says,
+    streams_without_end,
+    trickles,
+    writes,
+)
 from support.prometheus import wait_until
 from wavegate_controller.domain.counts import CounterSelector, Needs
 from wavegate_controller.domain.measurement import (
@@ -37,51 +43,10 @@ EMPTY = NoData(reason=NoDataReason.EMPTY_RESULT)
 NOT_A_NUMBER = NoData(reason=NoDataReason.NOT_A_NUMBER)
 
 
-@dataclass
-class Fault:
-    """A loopback server that answers each request as it is told, and remembers what it was asked."""
-
-    server: ThreadingHTTPServer
-    behaviour: Callable = None
-    requests: list = field(default_factory=list)
-    #: Set at the end of the test: behaviours that wait or trickle wait for it.
-    over: threading.Event = field(default_factory=threading.Event)
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server.server_port}"
-
-
 @pytest.fixture
 def fault():
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def do_POST(self):
-            body = self.rfile.read(int(self.headers["Content-Length"]))
-            self.form = parse_qs(body.decode())
-            told.requests.append((self.path, self.headers, self.form))
-            # The client may have gone away meanwhile: that is what some rows are about.
-            with suppress(OSError):
-                told.behaviour(self)
-
-        do_GET = do_POST  # noqa: N815 - the name is the server's
-
-        def log_message(self, *_):
-            pass
-
-    class Server(ThreadingHTTPServer):
-        request_queue_size = 64
-
-    server = Server(("127.0.0.1", 0), Handler)
-    told = Fault(server)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    yield told
-    told.over.set()
-    server.shutdown()
-    server.server_close()
-    thread.join()
+    with fault_server() as told:
+        yield told
 
 
 @pytest.fixture
@@ -100,72 +65,6 @@ def ask(fault):
         provider.close()
 
 
-# What a server may do
-
-
-def says(body, *, status=200, **headers):
-    content = body if isinstance(body, bytes) else json.dumps(body).encode()
-
-    def behave(handler):
-        handler.send_response(status)
-        for name, value in {"Content-Length": str(len(content)), **headers}.items():
-            handler.send_header(name.replace("_", "-"), value)
-        handler.end_headers()
-        handler.wfile.write(content)
-        handler.close_connection = True
-
-    return behave
-
-
-def gives(kind, result, **more):
-    return says({"status": "success", "data": {"resultType": kind, "result": result}, **more})
-
-
-def gives_vector(*values, **more):
-    series = [{"metric": {"pod": f"p{number}"}, "value": value} for number, value in enumerate(values)]
-    return gives("vector", series, **more)
-
-
-def fails(status, kind="internal", message="no details", **more):
-    return says({"status": "error", "errorType": kind, "error": message}, status=status, **more)
-
-
-def writes(raw: bytes):
-    def behave(handler):
-        handler.wfile.write(raw)
-        handler.close_connection = True
-
-    return behave
-
-
-def hangs(fault):
-    return lambda _: fault.over.wait()
-
-
-def trickles(fault, beginning: bytes):
-    def behave(handler):
-        handler.wfile.write(beginning)
-        while not fault.over.wait(0.02):
-            handler.wfile.write(b" ")
-            handler.wfile.flush()
-        handler.close_connection = True
-
-    return behave
-
-
-def streams_without_end(fault, *, status=200, location=None):
-    def behave(handler):
-        handler.send_response(status)
-        if location:
-            handler.send_header("Location", location)
-        handler.end_headers()
-        chunk = b" " * 1024 * 1024
-        while not fault.over.is_set():
-            handler.wfile.write(chunk)
-
-    return behave
-
-
 HEADERS = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 1000000\r\n\r\n"
 COMPLETE = json.dumps({"status": "success", "data": {"resultType": "vector", "result": []}}).encode()
 
@@ -179,6 +78,9 @@ ANSWERS = {
     "empty vector": (gives_vector(), EMPTY),
     "NaN": (gives_vector([T, "NaN"]), NOT_A_NUMBER),
     "+Inf": (gives_vector([T, "+Inf"]), NOT_A_NUMBER),
+    "as of an hour ago": (gives_vector([T - 3600, "1"]), NoData(reason=NoDataReason.STALE_SAMPLES)),
+    "as of a minute ago": (gives_vector([T - 60, "1"]), Value(value=1.0)),
+    "empty label": (gives("vector", [{"metric": {"pod": ""}, "value": [T, "1"]}]), Value(value=1.0)),
     "-Inf": (gives("scalar", [T, "-Inf"]), NOT_A_NUMBER),
 }
 

@@ -15,6 +15,8 @@ class NoDataReason(StrEnum):
     EMPTY_RESULT = "empty_result"
     #: NaN or infinite, mostly a division of nothing by nothing.
     NOT_A_NUMBER = "not_a_number"
+    #: As of a time so long ago that it says nothing about now.
+    STALE_SAMPLES = "stale_samples"
 
 
 class BrokenReason(StrEnum):

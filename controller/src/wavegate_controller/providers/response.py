@@ -28,6 +28,8 @@ _SHOWN_SERIES: Final = 3
 #: Prometheus keeps milliseconds; our time is sent and answered rounded to them.
 _ROUNDING: Final = timedelta(milliseconds=1)
 
+#: How old a value may be. Prometheus looks back as far by itself; some servers answer as of a little before.
+_STALE: Final = timedelta(minutes=5)
 #: What JSON gives for a time and for a label's value; the exact types, since `True` is an int, too.
 _NUMBERS: Final = (int, float)
 _ONLY_TEXT: Final = frozenset({str})
@@ -176,6 +178,8 @@ def _value(sample: object, *, at: datetime) -> Answer:
     time, value = read
     if _in_the_future(time, at=at):
         return malformed(f"a value from after the asked time {at:%H:%M:%S} UTC")
+    if time < (at - _STALE).timestamp():
+        return NoData(reason=NoDataReason.STALE_SAMPLES)
     return Value(value=value) if math.isfinite(value) else NoData(reason=NoDataReason.NOT_A_NUMBER)
 
 
