@@ -54,7 +54,7 @@ def actions(caplog):
 
 
 def test_all_that_is_counted_arrives(controller, make_client):
-    client = make_client(sdk_key="wg_sdk_1")
+    client = make_client(sdk_key="wg_sdk_1", post_interval=1000)
     with client.trial("search", "user-1", slow_after=1e-9) as trial:
         trial.cost_usd(0.25)
     client.feedback("search", "user-1", thumbs_up=True, comment="x" * 600)
@@ -110,7 +110,6 @@ def test_a_document_whose_answer_was_lost_comes_again_under_its_number(controlle
     lost = [json.loads(one.body) for one in controller.seen if one.method == "POST" and one.status == 0]
     again = next(post for post in controller.posts() if post["sequence"] == lost[0]["sequence"])
     assert all(document == again for document in lost)
-    assert requests([again]) == 3
     numbers = [post["sequence"] for post in controller.posts()]
     assert numbers == list(range(1, len(numbers) + 1))
 
@@ -141,8 +140,12 @@ def test_a_document_that_is_rejected_does_not_hold_up_the_next(controller, make_
     visit(client, 2)
     client.close()
 
-    assert requests(controller.posts()) == 2
-    assert actions(caplog) == ["counts_lost"]
+    rejected = [json.loads(one.body) for one in controller.seen if one.method == "POST" and one.status == status]
+    accepted = controller.posts()
+    assert requests(rejected) > 0
+    assert requests(rejected) + requests(accepted) == 5
+    assert not {post["sequence"] for post in rejected} & {post["sequence"] for post in accepted}
+    assert set(actions(caplog)) == {"counts_lost"}
 
 
 def test_a_controller_that_hangs_keeps_closing_to_a_few_seconds(controller, make_client):
@@ -165,10 +168,9 @@ def test_much_to_tell_is_told_in_several_documents(controller, make_client):
     for flag_key in many["flags"]:
         with client.trial(flag_key, "user-1"):
             pass
-    client.close()
+    wait_until(lambda: requests(controller.posts()) == 800)
 
     sizes = [len(one.body) for one in controller.seen if one.method == "POST"]
-    assert requests(controller.posts()) == 800
     assert len(sizes) > 2
     assert max(sizes) < 300_000
 

@@ -82,7 +82,7 @@ class StandIn:
         self.answer = Answer(status=status, headers={name.replace("_", "-"): value for name, value in headers.items()})
 
     def wait_for_requests(self, more, status=None, method=None, timeout=10):
-        """Waits until that many further requests were answered (with that status)."""
+        """Waits until that many further requests came (and are answered with that status)."""
         with self._condition:
             start = len(self.seen)
 
@@ -114,24 +114,18 @@ class StandIn:
         etag = answer.headers.get("ETag")
         if etag is not None and handler.headers.get("If-None-Match") == etag:
             answer = Answer(status=304, headers={"ETag": etag})
-        if not answer.hangs_up:
-            self._write(handler, answer, keep_alive)
-        else:
-            handler.close_connection = True
+        status = 0 if answer.hangs_up else answer.status
+        headers = dict(handler.headers)
+        # Before it is answered: whoever has the answer may go on and look here.
         with self._condition:
-            status = 0 if answer.hangs_up else answer.status
             self.seen.append(
-                Seen(
-                    handler.command,
-                    handler.path,
-                    dict(handler.headers),
-                    status,
-                    body,
-                    time.monotonic(),
-                    handler.client_address,
-                )
+                Seen(handler.command, handler.path, headers, status, body, time.monotonic(), handler.client_address)
             )
             self._condition.notify_all()
+        if answer.hangs_up:
+            handler.close_connection = True
+        else:
+            self._write(handler, answer, keep_alive)
 
     def _write(self, handler, answer, keep_alive):
         handler.send_response(answer.status)
