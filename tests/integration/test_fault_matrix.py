@@ -14,6 +14,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))  # for the table; pytest has 
 
 from support.database import database
 from support.faults import (
+    COMPLETE,
     Fault,
     fails,
     fault_server,
@@ -35,7 +36,6 @@ from wavegate_controller.store import SqlStore
 PAGE = Path(__file__).parents[2] / "docs/prometheus.md"
 LATENCY = {"type": "threshold", "name": "latency", "query": "p95", "operator": "<", "limit": 0.8}
 ERRORS = {"type": "error_rate", "name": "errors"}
-COMPLETE = b'{"status":"success","data":{"resultType":"vector","result":[]}}'
 #: Seconds for a whole answer, in rows in which something is meant to be slow and in the others.
 HURRY, PATIENCE = 0.3, 20.0
 #: Looks that the fault lasts: a minute and a half, longer than the bake time and than samples are fresh.

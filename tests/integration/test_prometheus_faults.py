@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from support.faults import (
+    COMPLETE,
     fails,
     fault_server,
     gives,
@@ -66,7 +67,6 @@ def ask(fault):
 
 
 HEADERS = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 1000000\r\n\r\n"
-COMPLETE = json.dumps({"status": "success", "data": {"resultType": "vector", "result": []}}).encode()
 
 ANSWERS = {
     # values, and no data

@@ -8,6 +8,9 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs
 
+#: A whole answer, with nothing in it.
+COMPLETE = json.dumps({"status": "success", "data": {"resultType": "vector", "result": []}}).encode()
+
 
 @dataclass
 class Fault:

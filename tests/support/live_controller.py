@@ -25,7 +25,9 @@ def environment(**variables):
 @contextmanager
 def live_controller(directory, **settings):
     """The URL of a controller that keeps its database in the directory."""
-    places = {"WAVEGATE_DATABASE_URL": f"sqlite:///{directory / 'wavegate.db'}", "WAVEGATE_PROMETHEUS_URL": NOWHERE}
+    places = {"WAVEGATE_DATABASE_URL": f"sqlite:///{directory / 'wavegate.db'}"}
+    if "WAVEGATE_SCRAPE_TARGETS" not in settings:
+        places["WAVEGATE_PROMETHEUS_URL"] = NOWHERE
     command = subprocess.Popen(
         [WAVEGATE, "serve"],
         env=environment(WAVEGATE_PORT="0", **places, **settings),

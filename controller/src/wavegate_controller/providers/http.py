@@ -17,7 +17,7 @@ from ipaddress import ip_address
 from queue import Empty, SimpleQueue
 from threading import BoundedSemaphore, Lock, Thread
 from time import monotonic, sleep
-from typing import Final
+from typing import Final, TypeGuard
 from urllib.parse import urlsplit
 
 import requests
@@ -45,9 +45,10 @@ _PASSING: Final = frozenset(
     }
 )
 _PAUSE: Final = 0.1
-#: Questions that may be asked a second time in a row of failures; answers earn them back, ten for one.
-_SPARE_RETRIES: Final = 3.0
-_EARNED: Final = 0.1
+#: Questions that may be asked a second time in a row of failures.
+_SPARE_RETRIES: Final = 3
+#: So many answers earn another one.
+_ANSWERS_PER_RETRY: Final = 10
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -225,18 +226,18 @@ class _Retries:
     """How many questions may still be asked twice: in an outage, asking everything twice would be a second one."""
 
     def __init__(self) -> None:
-        self._left = _SPARE_RETRIES
+        self._answers = _SPARE_RETRIES * _ANSWERS_PER_RETRY
         self._lock = Lock()
 
     def earn(self) -> None:
         with self._lock:
-            self._left = min(_SPARE_RETRIES, self._left + _EARNED)
+            self._answers = min(_SPARE_RETRIES * _ANSWERS_PER_RETRY, self._answers + 1)
 
     def spend(self) -> bool:
         with self._lock:
-            if self._left < 1:
+            if self._answers < _ANSWERS_PER_RETRY:
                 return False
-            self._left -= 1
+            self._answers -= _ANSWERS_PER_RETRY
             return True
 
 
@@ -265,9 +266,14 @@ def _may_pass(outcome: Reply | Broken) -> bool:
 
 
 def _root_cause(error: BaseException) -> BaseException:
-    while inner := error.__cause__ or error.__context__:
+    """What began it; urllib3 keeps some causes in its arguments only."""
+    while inner := error.__cause__ or error.__context__ or next(filter(_is_error, error.args), None):
         error = inner
     return error
+
+
+def _is_error(value: object) -> TypeGuard[BaseException]:
+    return isinstance(value, BaseException)
 
 
 def _checked_root(url: str) -> str:
