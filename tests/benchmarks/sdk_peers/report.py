@@ -1,8 +1,9 @@
 """The tables: what was measured, and what of the targets is met."""
 
 import statistics
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from operator import sub, truediv
 from typing import Any, Final
 
 from contest import Series
@@ -30,10 +31,17 @@ class Results:
 
     def ratio(self, measure: str, name: str, to: str) -> float | None:
         """The median over the rounds of how many times as much one is as the other."""
+        return self._compare(measure, name, to, truediv)
+
+    def difference(self, measure: str, name: str, to: str) -> float | None:
+        """The median over the rounds of how much more one is than the other."""
+        return self._compare(measure, name, to, sub)
+
+    def _compare(self, measure: str, name: str, to: str, compare: Callable[[float, float], float]) -> float | None:
         values = self.series[measure].values if measure in self.series else {}
         if name not in values or to not in values:
             return None
-        return statistics.median(one / other for one, other in zip(values[name], values[to], strict=True))
+        return statistics.median(map(compare, values[name], values[to]))
 
     def spread(self, measure: str, name: str) -> float:
         """Half of what the middle half of the rounds spans, as a share of the median."""
@@ -94,10 +102,9 @@ def targets(results: Results) -> Iterator[Target]:
             limit=lead,
             at_least=True,
         )
-    through, alone = results.median("openfeature", OURS), results.median("openfeature", BARE_OPENFEATURE.name)
     yield Target(
         what="through the OpenFeature client, on top of it",
-        found=None if through is None or alone is None else through - alone,
+        found=results.difference("openfeature", OURS, BARE_OPENFEATURE.name),
         limit=600,
         unit="ns",
     )

@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 
-from openfeature.flag_evaluation import FlagResolutionDetails
+from openfeature.flag_evaluation import FlagResolutionDetails, Reason
 from openfeature.provider import AbstractProvider, Metadata
 from workload import Flag
 
-ANSWER = FlagResolutionDetails(False)
+ANSWER = FlagResolutionDetails(False, variant="off", reason=Reason.SPLIT)
 
 
 class Constant(AbstractProvider):
