@@ -16,7 +16,7 @@ MAKEFLAGS += --no-builtin-rules --no-print-directory
 .PHONY: help demo test check format bench-sdk lock setup clean prometheus
 
 help: ## List these targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' Makefile
 
 demo: .venv/.runtime prometheus ## Watch one AI feature climb to 100 % and another roll itself back
 	$(BIN)/wavegate demo $(ARGS)
@@ -36,7 +36,7 @@ format: .venv/.dev ## Format the code and mend what can be mended by machine
 	$(BIN)/ruff format --quiet
 
 # See docs/benchmarks.md; ARGS=--quick takes a minute.
-bench-sdk: $(VENV)
+bench-sdk: $(VENV) ## Compare the SDK with its peers, in about five minutes (ARGS=--quick takes one)
 	$(BIN)/python tests/benchmarks/sdk_peers $(ARGS)
 
 lock: $(UV) ## Lock the dependencies with hashes (ARGS=--upgrade moves to the newest)

@@ -18,7 +18,7 @@ def make(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def targets_in(text: str) -> set[str]:
-    return set(re.findall(r"\bmake ([a-z]+)\b", text))
+    return set(re.findall(r"\bmake ([a-z-]+)", text))
 
 
 def test_make_alone_lists_the_targets_and_each_of_them_exists():
