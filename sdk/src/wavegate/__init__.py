@@ -33,10 +33,12 @@ def __getattr__(name: str) -> object:
     """Imports what is asked for when it is first asked for: an app that only passes flags around pays for nothing."""
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from importlib import import_module  # noqa: PLC0415 # as above
-
-    source = "wavegate.client" if name in ("Client", "ConfigError", "Trial") else "wavegate.evaluation"
-    value = globals()[name] = getattr(import_module(source), name)
+    source: object
+    if name in ("Client", "ConfigError", "Trial"):
+        from wavegate import client as source  # noqa: PLC0415 # as above
+    else:
+        from wavegate import evaluation as source  # noqa: PLC0415 # as above
+    value = globals()[name] = getattr(source, name)
     return value
 
 

@@ -23,7 +23,7 @@ from wavegate.client.log import log
 from wavegate.client.snapshot import Answer, Snapshot
 from wavegate.client.worker import Worker
 from wavegate.evaluation import EvaluationDetails, Ruleset
-from wavegate.evaluation.evaluate import Attributes, no_flag, type_mismatch
+from wavegate.evaluation.answering import Attributes, no_flag, type_mismatch
 
 __all__ = ["FEEDBACK", "OUTCOME", "WavegateProvider"]
 

@@ -20,7 +20,7 @@ from wavegate.evaluation import (
     variant_for,
 )
 from wavegate.evaluation.bucketing import first_hash_outside
-from wavegate.evaluation.evaluate import fits
+from wavegate.evaluation.fitting import fits
 
 keys = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=40)
 weights = st.integers(0, FULL_WEIGHT)

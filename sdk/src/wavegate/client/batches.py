@@ -77,7 +77,14 @@ class Batches:
                 yield "arms", json.dumps(entry), {(arm.flag, arm.variant): 0, **counted}
         comments = self._counters.comments
         while comments:
-            yield "comments", json.dumps(comments.popleft()._asdict()), {}
+            said = comments.popleft()
+            entry = {
+                "flag": said.flag,
+                "variant": said.variant,
+                "thumbs_up": said.thumbs_up,
+                "comment": said.comment,
+            }
+            yield "comments", json.dumps(entry), {}
 
     def _arm(self, arm: Arm) -> tuple[dict[str, Any], Told]:
         """What is new in an arm, without what is 0 throughout, and how far that is told."""

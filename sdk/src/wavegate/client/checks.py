@@ -1,10 +1,15 @@
 """What an app may give a client, as far as it needs no more than looking at it."""
 
+from __future__ import annotations
+
 import math
-from collections.abc import Mapping
 
 from wavegate.client.counters import DEFAULT_CAPS
-from wavegate.evaluation import WavegateError
+from wavegate.evaluation.errors import WavegateError
+
+TYPE_CHECKING = False  # as in wavegate/__init__.py
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 
 class ConfigError(WavegateError, ValueError):

@@ -1,32 +1,36 @@
 """The client: what an app asks. It answers from memory; a thread keeps the memory fresh."""
 
+from __future__ import annotations
+
 import threading
-from collections.abc import Callable, Mapping
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Self, TypeVar
 
 from wavegate.client import process
 from wavegate.client.checks import ConfigError, check_seconds, read_caps
 from wavegate.client.clock import monotonic
 from wavegate.client.counters import LONGEST_COMMENT, BadKind, Comment, Counters, ValueKind
-from wavegate.client.local import Source, read_last_known_good, read_ruleset
 from wavegate.client.log import log
-from wavegate.client.snapshot import Answer, Snapshot
 from wavegate.client.trial import Trial
-from wavegate.evaluation import COHORTS, EvaluationDetails, Ruleset
-from wavegate.evaluation.details import ErrorCode
-from wavegate.evaluation.evaluate import Attributes, failure, finish, fits, no_flag
+from wavegate.evaluation.bucketing import COHORTS
+from wavegate.evaluation.fitting import fits
 
+TYPE_CHECKING = False  # as in wavegate/__init__.py
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
     from pathlib import Path
+    from types import TracebackType
+    from typing import Any, Concatenate, ParamSpec, Self, TypeVar
 
+    from wavegate.client.local import Source
     from wavegate.client.metrics import Registry
     from wavegate.client.poller import Poller
     from wavegate.client.poster import Poster
+    from wavegate.client.snapshot import Answer, Snapshot
+    from wavegate.evaluation import EvaluationDetails, Ruleset
+    from wavegate.evaluation.matching import Attributes
 
-T = TypeVar("T")
-P = ParamSpec("P")
-R = TypeVar("R")
+    T = TypeVar("T")
+    P = ParamSpec("P")
+    R = TypeVar("R")
 
 
 class Client:
@@ -63,10 +67,10 @@ class Client:
         url: str,
         sdk_key: str | None = None,
         *,
-        registry: "Registry | None" = None,
+        registry: Registry | None = None,
         poll_interval: float = 1.0,
         timeout: float = 5.0,
-        cache_path: "str | Path | None" = None,
+        cache_path: str | Path | None = None,
         bootstrap: Source | None = None,
         stale_after: float = 300.0,
         post_counts: bool = False,
@@ -78,6 +82,7 @@ class Client:
         from pathlib import Path  # noqa: PLC0415
 
         from wavegate.client.config import Config  # noqa: PLC0415
+        from wavegate.client.local import read_last_known_good, read_ruleset  # noqa: PLC0415
         from wavegate.client.poller import Poller  # noqa: PLC0415
 
         config = Config(
@@ -114,24 +119,29 @@ class Client:
         cls,
         ruleset: Source,
         *,
-        registry: "Registry | None" = None,
+        registry: Registry | None = None,
         value_caps: Mapping[str, float] | None = None,
     ) -> Self:
         """A client that needs no controller and starts no thread.
 
         Takes a Ruleset, parsed JSON, JSON text, or a path.
         """
+        from wavegate.client.local import read_ruleset  # noqa: PLC0415 # as above
+
         client = cls.__new__(cls)
         client._set_up(_counters_in(registry), read_caps(value_caps), read_ruleset(ruleset), made=None)  # noqa: SLF001 # another constructor
         return client
 
-    _poller: "Poller | None" = None
-    _poster: "Poster | None" = None
+    _poller: Poller | None = None
+    _poster: Poster | None = None
     _stale_after = float("inf")
 
     def _set_up(
         self, counters: Counters, caps: Mapping[str, float], first: Ruleset | None, *, made: float | None
     ) -> None:
+        from wavegate.client.snapshot import Answer, Snapshot  # noqa: PLC0415 # as above
+        from wavegate.evaluation.details import ErrorCode, failure  # noqa: PLC0415
+
         self._counters = counters
         self._caps = caps
         self._confirmed = made
@@ -166,12 +176,14 @@ class Client:
         self, flag_key: str, targeting_key: str | None, /, default: Any = None, **attributes: Any
     ) -> EvaluationDetails:
         """The value with its grounds: variant, reason, error code, cohort."""
+        from dataclasses import replace  # noqa: PLC0415 # not needed by who only asks for values
+
+        from wavegate.evaluation.answering import finish, no_flag  # noqa: PLC0415
+
         answer, cohort = self._ask(flag_key, targeting_key, attributes)
         value = _value(answer, default)
         if answer is self._unknown:
             return no_flag(flag_key, default, ready=self._snapshot.ruleset is not None)
-        from dataclasses import replace  # noqa: PLC0415 # not needed by who only asks for values
-
         return replace(finish(answer.details, default, cohort), value=value)
 
     def trial(
@@ -354,6 +366,8 @@ class Client:
                 return False
             if ruleset == in_use:
                 return True
+        from wavegate.client.snapshot import Snapshot  # noqa: PLC0415 # there since the client was made
+
         self._use(Snapshot(ruleset, self._counters))
         for listener in list(self._listeners):
             try:
@@ -376,10 +390,12 @@ class Client:
         age = self.age
         stale = age is not None and age > self._stale_after
         if stale is not self._snapshot.is_stale:
+            from wavegate.client.snapshot import Snapshot  # noqa: PLC0415 # as above
+
             self._use(Snapshot(self._snapshot.ruleset, self._counters, stale=stale))
 
 
-def _counters_in(registry: "Registry | None") -> Counters:
+def _counters_in(registry: Registry | None) -> Counters:
     # Imported here: prometheus_client is wanted by apps with a client, not by whoever imports wavegate.
     from wavegate.client.metrics import counters_in  # noqa: PLC0415
 

@@ -6,14 +6,21 @@ and the write. A lock would cost ten times as much as the whole increment. For t
 cells are found in dictionaries with keys of plain strings, whose `setdefault` is one step.
 """
 
+from __future__ import annotations
+
 from bisect import bisect_left
 from collections import deque
-from collections.abc import Callable, Iterable
 from enum import StrEnum
-from typing import Final, NamedTuple, Protocol, TypeAlias
 from weakref import WeakValueDictionary
 
-from wavegate.evaluation import COHORTS
+from wavegate.evaluation.bucketing import COHORTS
+
+TYPE_CHECKING = False  # as in wavegate/__init__.py
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from typing import Final, Protocol, TypeAlias
+else:
+    Protocol = object
 
 Cell: TypeAlias = list[int]
 Amounts: TypeAlias = list[float]
@@ -73,13 +80,16 @@ DEFAULT_CAPS: Final[dict[str, float]] = {
 }
 
 
-class Comment(NamedTuple):
+class Comment:
     """What a person said about a variant."""
 
-    flag: str
-    variant: str
-    thumbs_up: bool
-    comment: str
+    __slots__ = ("comment", "flag", "thumbs_up", "variant")
+
+    def __init__(self, *, flag: str, variant: str, thumbs_up: bool, comment: str) -> None:
+        self.flag = flag
+        self.variant = variant
+        self.thumbs_up = thumbs_up
+        self.comment = comment
 
 
 class Users:
@@ -175,12 +185,9 @@ class Source(Protocol):
         """Makes every series exist that the ruleset in use can count in."""
 
 
-class State(NamedTuple):
-    """How the clients are that share counters: of several the one furthest behind, the one to worry about."""
-
-    revision: int | None
-    age: float | None
-    connected: bool | None
+#: How the clients are that share counters: of several the one furthest behind, the one to worry about. The
+#: revision, the ruleset's age in seconds, and whether the controller answered.
+State: TypeAlias = tuple[int | None, float | None, bool | None]
 
 
 class Counters:
@@ -213,10 +220,10 @@ class Counters:
         sources = [source for reference in self._sources.valuerefs() if (source := reference()) is not None]
         for source in sources:
             source.complete()
-        return State(
-            revision=min((source.revision for source in sources if source.revision is not None), default=None),
-            age=max((age for source in sources if (age := source.age) is not None), default=None),
-            connected=min((source.connected for source in sources if source.connected is not None), default=None),
+        return (
+            min((source.revision for source in sources if source.revision is not None), default=None),
+            max((age for source in sources if (age := source.age) is not None), default=None),
+            min((source.connected for source in sources if source.connected is not None), default=None),
         )
 
     def evaluations(self, flag: str, variant: str | None, reason: str) -> Cell:

@@ -1,19 +1,23 @@
 """Rulesets from this machine: what the caller gave, and the last known good one on disk."""
 
+from __future__ import annotations
+
 import os
 import threading
-from collections.abc import Mapping
-from os import PathLike
-from typing import TYPE_CHECKING, Any, TypeAlias
 
 from wavegate.client.log import log
-from wavegate.evaluation import InvalidRuleset, Ruleset, ruleset_from_json
+from wavegate.evaluation.codec import ruleset_from_json
+from wavegate.evaluation.errors import InvalidRuleset
+from wavegate.evaluation.ruleset import Ruleset
 
+TYPE_CHECKING = False  # as in wavegate/__init__.py
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
+    from typing import Any, TypeAlias
 
-#: A ruleset, what JSON was parsed to, JSON text, or the path of a file with JSON text.
-Source: TypeAlias = Ruleset | Mapping[str, Any] | bytes | str | PathLike[str]
+    #: A ruleset, what JSON was parsed to, JSON text, or the path of a file with JSON text.
+    Source: TypeAlias = Ruleset | Mapping[str, Any] | bytes | str | os.PathLike[str]
 
 
 def read_ruleset(source: Source) -> Ruleset:
@@ -25,14 +29,14 @@ def read_ruleset(source: Source) -> Ruleset:
     """
     if isinstance(source, Ruleset):
         return source
-    if isinstance(source, PathLike) or (isinstance(source, str) and not source.lstrip().startswith("{")):
+    if isinstance(source, os.PathLike) or (isinstance(source, str) and not source.lstrip().startswith("{")):
         from pathlib import Path  # noqa: PLC0415 # costs four milliseconds that an import of wavegate can do without
 
         return ruleset_from_json(Path(source).read_bytes())
     return ruleset_from_json(source)
 
 
-def read_last_known_good(path: "Path") -> Ruleset | None:
+def read_last_known_good(path: Path) -> Ruleset | None:
     """What an earlier run kept; None, with a warning unless there is simply no file, when it is of no use."""
     try:
         return ruleset_from_json(path.read_bytes())
@@ -43,7 +47,7 @@ def read_last_known_good(path: "Path") -> Ruleset | None:
         return None
 
 
-def keep_last_known_good(path: "Path", document: bytes) -> None:
+def keep_last_known_good(path: Path, document: bytes) -> None:
     """Replaces the file in one step, so that a crash leaves the old one or the new one.
 
     Raises:

@@ -1,13 +1,19 @@
 """Forks and ends of the process: whoever has threads or counts is told, and no lock is left held in a child."""
 
+from __future__ import annotations
+
 import atexit
 import os
 import sys
 import threading
 from contextlib import suppress
-from importlib import import_module
-from typing import Any, Final, Protocol
 from weakref import WeakValueDictionary
+
+TYPE_CHECKING = False  # as in wavegate/__init__.py
+if TYPE_CHECKING:
+    from typing import Any, Final, Protocol
+else:
+    Protocol = object
 
 #: Held while a background thread holds locks of other libraries: a fork waits for it, since in the child
 #: nobody would be left to release them.
@@ -82,6 +88,8 @@ def _at_fork_of_uwsgi() -> None:
     uwsgi: Any = sys.modules.get("uwsgi")
     if uwsgi is None:
         return
+    from importlib import import_module  # noqa: PLC0415 # few run under uWSGI
+
     with suppress(Exception):
         # Takes the hook when it is first imported, so that has to be before us, not after.
         import_module("uwsgidecorators")

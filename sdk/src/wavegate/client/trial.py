@@ -1,14 +1,18 @@
 """A trial: one request under one variant, counted once, when it has ended."""
 
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from __future__ import annotations
 
 from wavegate.client.clock import perf_counter
-from wavegate.client.counters import Arm, BadKind, ValueKind
+from wavegate.client.counters import BadKind, ValueKind
 from wavegate.client.process import forks
 
+TYPE_CHECKING = False  # as in wavegate/__init__.py
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from types import TracebackType
+    from typing import Any, Self
+
+    from wavegate.client.counters import Arm
 
 
 class Trial:
@@ -47,7 +51,7 @@ class Trial:
         cohort: int,
         user: int | None,
         slow_after: float | None,
-        caps: "Mapping[str, float]",
+        caps: Mapping[str, float],
     ) -> None:
         #: Whether the variant is the boolean true.
         self.enabled = enabled

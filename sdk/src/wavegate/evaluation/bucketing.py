@@ -4,11 +4,16 @@ The only module that imports mmh3. Both generations are flagd's, bit by bit, so 
 in other languages put the same people in the same arm.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from enum import StrEnum
-from typing import Final, TypeAlias
 
 import mmh3
+
+TYPE_CHECKING = False  # as in wavegate/__init__.py
+if TYPE_CHECKING:
+    from typing import Final, TypeAlias
 
 #: The weight at which everybody is in. One unit is a thousandth of a percent.
 FULL_WEIGHT: Final = 100_000
