@@ -59,9 +59,6 @@ class Snapshot:
         self.choose: Asked = {}
         self._flags: dict[str, CompiledFlag[Answer]] = {}
         self._counters = counters
-        for flag in ruleset.flags.values() if ruleset is not None else ():
-            if flag.rollout is not None:
-                counters.expect(flag.key, flag.variants, flag.rollout)
 
     def flag(self, key: str) -> CompiledFlag[Answer]:
         """The flag, compiled.
@@ -83,7 +80,10 @@ class Snapshot:
     def _compile(self, key: str) -> CompiledFlag[Answer]:
         if self.ruleset is None:
             raise KeyError(key)
-        flag = compile_flag(self.ruleset.flags[key], self._present, self.ruleset)
+        uncompiled = self.ruleset.flags[key]
+        if uncompiled.rollout is not None:
+            self._counters.expect(key, uncompiled.variants, uncompiled.rollout)
+        flag = compile_flag(uncompiled, self._present, self.ruleset)
         self.choose[key] = _constant(flag.when_stale) if self.is_stale and flag.when_stale is not None else flag.choose
         self._flags[key] = flag
         return flag

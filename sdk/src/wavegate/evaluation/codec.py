@@ -7,6 +7,7 @@ from typing import Any, NoReturn
 from wavegate.evaluation.condition_codec import read_condition, write_condition
 from wavegate.evaluation.errors import InvalidRuleset
 from wavegate.evaluation.flag_codec import read_flag, write_flag
+from wavegate.evaluation.parsed_flags import ParsedFlags
 from wavegate.evaluation.reading import as_object, kind, required
 from wavegate.evaluation.ruleset import Ruleset, check_schema
 
@@ -20,6 +21,7 @@ def ruleset_from_json(document: bytes | str | Mapping[str, Any]) -> Ruleset:
     Raises:
         InvalidRuleset: it says where, what was found and what would be right.
     """
+    is_ours = isinstance(document, bytes | str)
     root = _parsed(document) if isinstance(document, bytes | str) else document
     if not isinstance(root, Mapping):
         raise InvalidRuleset("ruleset", f"is {kind(root)}", "give a JSON object")
@@ -31,7 +33,8 @@ def ruleset_from_json(document: bytes | str | Mapping[str, Any]) -> Ruleset:
         schema=root["schema"],
         environment=required(root, "environment"),
         revision=required(root, "revision"),
-        flags={key: read_flag(key, fields) for key, fields in flags.items()},
+        # What somebody else holds may change later, so that it is read now.
+        flags=ParsedFlags(dict(flags)) if is_ours else {key: read_flag(key, fields) for key, fields in flags.items()},
         segments={name: read_condition(f"segments.{name}", condition) for name, condition in segments.items()},
     )
 

@@ -8,6 +8,7 @@ from wavegate.evaluation.checks import check_one_of, check_text
 from wavegate.evaluation.conditions import Condition
 from wavegate.evaluation.errors import InvalidRuleset
 from wavegate.evaluation.flag import Flag
+from wavegate.evaluation.parsed_flags import ParsedFlags
 from wavegate.evaluation.segments import Segments
 
 SCHEMA: Final = 1
@@ -33,7 +34,8 @@ class Ruleset:
             raise InvalidRuleset("revision", f"is {self.revision!r}", "give an integer, 0 or more")
         segments = Segments(self.segments)
         asked: dict[str, int] = {}
-        for key, flag in self.flags.items():
+        for key in self.flags.not_plain if isinstance(self.flags, ParsedFlags) else self.flags:
+            flag = self.flags[key]
             if key != flag.key:
                 raise InvalidRuleset(f"flags.{key}", f"holds the flag {flag.key!r}", "file each flag under its own key")
             for index, rule in enumerate(flag.rules):
