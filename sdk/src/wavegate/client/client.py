@@ -140,7 +140,8 @@ class Client:
         self, counters: Counters, caps: Mapping[str, float], first: Ruleset | None, *, made: float | None
     ) -> None:
         from wavegate.client.snapshot import Answer, Snapshot  # noqa: PLC0415 # as above
-        from wavegate.evaluation.details import ErrorCode, failure  # noqa: PLC0415
+        from wavegate.evaluation.answering import failure  # noqa: PLC0415
+        from wavegate.evaluation.details import ErrorCode  # noqa: PLC0415
 
         self._counters = counters
         self._caps = caps

@@ -4,6 +4,10 @@ from collections.abc import Callable
 from enum import StrEnum
 from typing import Final, TypeAlias
 
+# What some ruleset may need one day. It is imported now, because the thread must not import anything: see client.py.
+import wavegate.evaluation.instants
+import wavegate.evaluation.pattern
+import wavegate.evaluation.semver  # noqa: F401 # as above
 from wavegate.client.clock import monotonic
 from wavegate.client.config import Config
 from wavegate.client.local import keep_last_known_good

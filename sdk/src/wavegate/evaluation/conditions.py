@@ -7,9 +7,6 @@ from typing import Final, TypeAlias
 
 from wavegate.evaluation.checks import check_json, check_text
 from wavegate.evaluation.errors import InvalidRuleset
-from wavegate.evaluation.instants import read_instant
-from wavegate.evaluation.pattern import compile_pattern
-from wavegate.evaluation.semver import read_version
 
 #: What an attribute is compared with.
 Scalar: TypeAlias = str | int | float | bool
@@ -89,14 +86,9 @@ class Comparison:
             if type(value) not in (int, float) or not math.isfinite(value):  # type: ignore[arg-type] # a number here
                 raise InvalidRuleset("value", f"is {_shown(value)}", "give a finite number, not in quotes")
         elif self.operator.startswith("semver"):
-            if not isinstance(value, str) or read_version(value) is None:
-                raise InvalidRuleset(
-                    "value", f"is {_shown(value)}", "give a semantic version such as 2.10.0 or 3.0.0-rc.1"
-                )
-        elif not isinstance(value, str) or read_instant(value) is None:
-            raise InvalidRuleset(
-                "value", f"is {_shown(value)}", "give date, time and offset, as in 2026-03-01T09:00:00+01:00"
-            )
+            _check_version(value)
+        else:
+            _check_instant(value)
 
     def _check_parts(self, value: object) -> None:
         if isinstance(value, tuple):
@@ -176,7 +168,28 @@ def _check_scalar(path: str, value: object) -> None:
     check_json(path, value)
 
 
+# What these need is imported when there is such a condition: together it costs more than all the others.
+
+
+def _check_version(value: object) -> None:
+    from wavegate.evaluation.semver import read_version  # noqa: PLC0415
+
+    if not isinstance(value, str) or read_version(value) is None:
+        raise InvalidRuleset("value", f"is {_shown(value)}", "give a semantic version such as 2.10.0 or 3.0.0-rc.1")
+
+
+def _check_instant(value: object) -> None:
+    from wavegate.evaluation.instants import read_instant  # noqa: PLC0415
+
+    if not isinstance(value, str) or read_instant(value) is None:
+        raise InvalidRuleset(
+            "value", f"is {_shown(value)}", "give date, time and offset, as in 2026-03-01T09:00:00+01:00"
+        )
+
+
 def _check_pattern(value: object) -> None:
+    from wavegate.evaluation.pattern import compile_pattern  # noqa: PLC0415
+
     if not isinstance(value, str):
         raise InvalidRuleset("value", f"is {_shown(value)}", "give a regular expression as a string")
     try:

@@ -21,9 +21,6 @@ from wavegate.evaluation.conditions import (
     Operator,
     Scalar,
 )
-from wavegate.evaluation.instants import read_instant
-from wavegate.evaluation.pattern import compile_pattern
-from wavegate.evaluation.semver import read_version
 
 Attributes: TypeAlias = Mapping[str, Any]
 #: Targeting key and attributes to whether they match.
@@ -192,14 +189,21 @@ def _test(sign: Operator, value: Any, values: tuple[Scalar, ...]) -> Callable[[A
         return lambda _: True
     if sign is Operator.CONTAINS:
         return _contains(values)
+    # There since such a condition was first read.
     if sign is Operator.MATCHES:
+        from wavegate.evaluation.pattern import compile_pattern  # noqa: PLC0415
+
         found = compile_pattern(value)
         return lambda given: _is_text(given) and found(_exact(given))
     if sign.startswith("semver"):
+        from wavegate.evaluation.semver import read_version  # noqa: PLC0415
+
         compare_versions, version = _SIGNS[sign.removeprefix("semver")], read_version(value)
         return lambda given: (
             _is_text(given) and (read := read_version(_exact(given))) is not None and compare_versions(read, version)
         )
+    from wavegate.evaluation.instants import read_instant  # noqa: PLC0415
+
     compare_instants, instant = _SIGNS[sign.removeprefix("date")], read_instant(value)
     return lambda given: (read := read_instant(given)) is not None and compare_instants(read, instant)
 
