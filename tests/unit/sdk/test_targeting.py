@@ -197,7 +197,12 @@ RULES = (
     Rule(condition=Comparison(attribute="seats", operator=Operator.GREATER, value=5), serve="off"),
     Rule(condition=Comparison(attribute="plan", operator=Operator.IN, value=("team", "solo")), serve="on"),
     Rule(condition=Comparison(attribute="email", operator=Operator.ENDS_WITH, value="@a"), serve="off"),
+    Rule(condition=Comparison(attribute="seats", operator=Operator.LESS, value=4.5), serve="on"),
+    Rule(condition=Comparison(attribute="seats", operator=Operator.AT_LEAST, value=6), serve="on"),
+    Rule(condition=Comparison(attribute="seats", operator=Operator.AT_MOST, value=5), serve="on"),
+    Rule(condition=Comparison(attribute="seats", operator=Operator.AT_MOST, value=5.5), serve="off"),
 )
+SEATS = (4, 5, 6, 10**400, -(10**400), 5.5, float("nan"), True, "6", None, [6])
 
 
 @given(
@@ -207,7 +212,7 @@ RULES = (
     country=st.sampled_from(["NO", "DE", None, 7, ["NO"]]),
     plan=st.sampled_from(["team", "none", {}]),
     attributes=st.fixed_dictionaries(
-        {}, optional={"seats": st.sampled_from([5, 6]), "email": st.sampled_from(["b@a", "a@b"])}
+        {}, optional={"seats": st.sampled_from(SEATS), "email": st.sampled_from(["b@a", "a@b"])}
     ),
 )
 def test_rules_and_percentage_in_one_closure_answer_as_they_do_apart(weight, key, rules, country, plan, attributes):
@@ -223,6 +228,31 @@ def test_rules_and_percentage_in_one_closure_answer_as_they_do_apart(weight, key
 
     assert first == second
     assert weight in (0, FULL_WEIGHT) or first == apart(key, attributes)
+
+
+@pytest.mark.parametrize("salt", [None, "spring"])
+@pytest.mark.parametrize("rules", [(), RULES])
+def test_an_empty_key_is_no_key_whatever_was_asked_before(salt, rules):
+    class Shrinking(str):
+        __slots__ = ()
+
+        def encode(self, *_):
+            return b""
+
+    choose = compile_flag(moving(50_000, salt=salt, rules=rules), as_it_is).choose
+    choose(Shrinking("user-1"), {})
+
+    assert choose("", {}).error_code is ErrorCode.TARGETING_KEY_MISSING
+
+
+def test_a_key_of_any_length_is_served_alike_the_first_time_and_later():
+    flag = moving(50_000)
+    choose, hashed = compile_flag(flag, as_it_is).choose, key_hash(flag.generation, flag.key, joined=False)
+    people = ["u" * length for length in (64, 1, 65, 24, 23, 300, 70_000)] * 2
+
+    assert [choose(person, {}).variant == "on" for person in people] == [
+        bucket_of(hashed(person)) < 50_000 for person in people
+    ]
 
 
 def test_a_prerequisite_is_asked_without_counting_as_an_answer_of_its_flag():

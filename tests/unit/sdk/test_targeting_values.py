@@ -8,7 +8,7 @@ from enum import IntEnum, StrEnum
 import pytest
 
 from wavegate.evaluation import Comparison, Operator
-from wavegate.evaluation.matching import compile_condition
+from wavegate.evaluation.matching import compile_condition, without_call
 
 
 class Plan(StrEnum):
@@ -61,3 +61,11 @@ def test_an_attribute_is_taken_for_what_it_is(operator, value, attribute, expect
     matches = compile_condition(Comparison(attribute="x", operator=operator, value=value), {})
 
     assert matches(None, {"x": attribute}) is expected
+
+
+@pytest.mark.parametrize(("operator", "value"), [(Operator.EQUALS, "team"), (Operator.ENDS_WITH, "team")])
+def test_an_attribute_may_be_named_by_a_string_of_a_class_of_its_own(operator, value):
+    condition = Comparison(attribute=Plan.TEAM, operator=operator, value=value)
+
+    assert without_call(condition)[0] == "team"
+    assert compile_condition(condition, {})(None, {"team": "team"}) is True

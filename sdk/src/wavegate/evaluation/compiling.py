@@ -8,7 +8,7 @@ from wavegate.evaluation.bucketing import FULL_WEIGHT, cohort_of
 from wavegate.evaluation.conditions import TARGETING_KEY, AllOf, Comparison, Condition, Not, Operator
 from wavegate.evaluation.details import ErrorCode, EvaluationDetails, Reason, failure
 from wavegate.evaluation.flag import Flag, Pilot, Rollout, Serve, Share, Stale
-from wavegate.evaluation.matching import Attributes, Matches, attribute_among_texts, compile_condition
+from wavegate.evaluation.matching import Attributes, Matches, compile_condition, without_call
 from wavegate.evaluation.ruleset import Ruleset
 from wavegate.evaluation.splitting import (
     Choose,
@@ -93,7 +93,8 @@ class Compiler:
             condition = _membership(flag.pilot)
             if condition is not None:
                 matches = compile_condition(condition, self._segments)
-                steps.append(("", None, matches, _candidate(answers, flag.rollout, Reason.TARGETING_MATCH, "pilot")))
+                serve = _candidate(answers, flag.rollout, Reason.TARGETING_MATCH, "pilot")
+                steps.append(("", None, None, matches, serve))
         choose = _rollout(answers, steps)
         if flag.deny or flag.allow:
             choose = _lists(answers, choose)
@@ -104,7 +105,7 @@ class Compiler:
     def _steps(self, answers: "_Answers[T]") -> list[Step[T]]:
         return [
             (
-                *attribute_among_texts(rule.condition),
+                *without_call(rule.condition),
                 compile_condition(rule.condition, self._segments),
                 _serve(answers, rule.serve, f"rules[{index}]"),
             )

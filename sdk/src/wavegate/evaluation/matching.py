@@ -7,6 +7,7 @@ call nothing they need not.
 
 import operator
 from collections.abc import Callable, Mapping
+from sys import intern
 from typing import Any, Final, TypeAlias
 
 from wavegate.evaluation.conditions import (
@@ -26,6 +27,8 @@ Attributes: TypeAlias = Mapping[str, Any]
 #: Targeting key and attributes to whether they match.
 Matches: TypeAlias = Callable[[Any, Attributes], bool]
 Scalars: TypeAlias = frozenset[Scalar]
+#: A number, and whether the integers that match are those above it or those below.
+Bound: TypeAlias = tuple[float, bool]
 
 _AMONG: Final = frozenset({Operator.EQUALS, Operator.IN})
 _SIGNS: Final[Mapping[str, Callable[[Any, Any], bool]]] = {
@@ -53,16 +56,30 @@ def compile_condition(condition: Condition, segments: Mapping[str, Matches]) -> 
             return _of_the_key(matches) if condition.attribute == TARGETING_KEY else matches
 
 
-def attribute_among_texts(condition: Condition) -> tuple[str, Scalars | None]:
-    """The attribute and the texts, where to be among them is all the condition asks; else nothing.
+def without_call(condition: Condition) -> tuple[str, Scalars | None, Bound | None]:
+    """An attribute, and what it is compared with where that is texts to be among, or a bound for integers.
 
-    It is so for most rules there are, so these can be asked without a call.
+    It is so for most rules there are, and these can be asked without a call. A bound says nothing of
+    values that are no integers.
     """
     if not isinstance(condition, Comparison) or condition.attribute == TARGETING_KEY:
-        return "", None
-    values = _values(condition)
-    is_so = condition.operator in _AMONG and all(type(one) is str for one in values)
-    return (condition.attribute, frozenset(values)) if is_so else ("", None)
+        return "", None, None
+    sign, values = condition.operator, _values(condition)
+    # Interned as the names of keyword arguments are, so that a name is found by looking where it is, not what.
+    name = intern(_exact(condition.attribute))
+    if sign in _AMONG and all(type(one) is str for one in values):
+        return name, frozenset(values), None
+    return name, None, _bound(sign, condition.value)
+
+
+def _bound(sign: Operator, limit: Any) -> Bound | None:
+    if sign is Operator.GREATER or sign is Operator.LESS:
+        return limit, sign is Operator.GREATER
+    if sign is Operator.AT_LEAST and type(limit) is int:
+        return limit - 1, True
+    if sign is Operator.AT_MOST and type(limit) is int:
+        return limit + 1, False
+    return None
 
 
 def _all(conditions: list[Matches]) -> Matches:
@@ -100,7 +117,12 @@ def _of_the_key(condition: Matches) -> Matches:
 
 
 def _comparison(condition: Comparison) -> Matches:
-    name, sign, value, values = condition.attribute, condition.operator, condition.value, _values(condition)
+    name, sign, value, values = (
+        intern(_exact(condition.attribute)),
+        condition.operator,
+        condition.value,
+        _values(condition),
+    )
     if sign in _AMONG:
         # Strings only, as nearly always: then nothing but a string can be among them.
         if all(type(one) is str for one in values):

@@ -11,16 +11,19 @@ from typing import Any, Final, TypeAlias, TypeVar
 from wavegate.evaluation.bucketing import KeyHash, digest, first_hash_outside, key_hash, prefix_of
 from wavegate.evaluation.details import ErrorCode
 from wavegate.evaluation.flag import Flag
-from wavegate.evaluation.matching import Attributes, Matches, Scalars
+from wavegate.evaluation.matching import Attributes, Bound, Matches, Scalars
 
 T = TypeVar("T")
 #: Targeting key and attributes to an answer.
 Choose: TypeAlias = Callable[[Any, Attributes], T]
-#: A rule: who matches is served. Where it only looks for an attribute among texts, both of them stand first.
-Step: TypeAlias = tuple[str, Scalars | None, Matches, Choose[T]]
+#: A rule: who matches is served. Where no call is needed to say who does, what is compared stands first.
+Step: TypeAlias = tuple[str, Scalars | None, Bound | None, Matches, Choose[T]]
+#: What stands before keys of so many bytes when they are hashed; None where it was not needed yet.
+Prefixes: TypeAlias = list[Any]
 
 # Prefixes of longer keys are not remembered: there could be any number of them.
 _LONGEST_REMEMBERED: Final = 64
+_NO_BOUND: Final[tuple[float | None, bool]] = (None, False)
 
 
 #: What to answer who cannot be put in an arm: without a key, or with one that has no hash. Rare, so made when needed.
@@ -44,7 +47,7 @@ def two_arms(
     What stands before a key when it is hashed is remembered by the key's length, for there are few lengths.
     """
     hashing = prefix_of(flag.generation, flag.salt or flag.key, joined=is_joined(flag))
-    prefixes: dict[int, bytes] = {}
+    prefixes: Prefixes = []
     limit = first_hash_outside(weight)
 
     def choose(targeting_key: Any, _attributes: Attributes) -> T:
@@ -61,7 +64,9 @@ def two_arms(
                 return errors(no_key(targeting_key))
             text = targeting_key.encode()
             prefix = hashing(len(text))
-            if len(text) <= _LONGEST_REMEMBERED:
+            if 0 < len(text) <= _LONGEST_REMEMBERED:
+                # Of two threads at once both may lengthen the list, which then is longer than it need be.
+                prefixes.extend([None] * (len(text) + 1 - len(prefixes)))
                 prefixes[len(text)] = prefix
             return inside if digest(prefix + text) < limit else outside
         except Exception:  # noqa: BLE001 # as above
@@ -76,13 +81,13 @@ def two_arms(
 
 
 def _after_rules(
-    rules: Sequence[Step[T]], prefixes: dict[int, bytes], limit: int, inside: T, outside: T, slowly: Choose[T]
+    rules: Sequence[Step[T]], prefixes: Prefixes, limit: int, inside: T, outside: T, slowly: Choose[T]
 ) -> Choose[T]:
     """Rules and two arms in one closure, because a call costs a tenth of all there is to do."""
 
     def choose(targeting_key: Any, attributes: Attributes) -> T:
         try:
-            for name, texts, matches, serve in rules:
+            for name, texts, _, matches, serve in rules:
                 if attributes.get(name) in texts if texts is not None else matches(targeting_key, attributes):
                     return serve(targeting_key, attributes)
             text = targeting_key.encode()
@@ -94,22 +99,65 @@ def _after_rules(
 
 
 def _after_three_rules(
-    rules: Sequence[Step[T]], prefixes: dict[int, bytes], limit: int, inside: T, outside: T, slowly: Choose[T]
+    rules: Sequence[Step[T]], prefixes: Prefixes, limit: int, inside: T, outside: T, slowly: Choose[T]
 ) -> Choose[T]:
-    """The same for three rules or more, the first of which are written out: a turn of a loop costs half a rule."""
-    (name_1, texts_1, matches_1, serve_1), (name_2, texts_2, matches_2, serve_2) = rules[:2]
-    (name_3, texts_3, matches_3, serve_3), more = rules[2], rules[3:]
-    after_more = _after_rules(more, prefixes, limit, inside, outside, slowly)
+    """The same for three rules or more, the first of which are written out: a turn of a loop costs half a rule.
 
-    def choose(targeting_key: Any, attributes: Attributes) -> T:
+    Integers are compared with a bound at once; for any other number there is the rule's own closure.
+    """
+    (name_1, name_2, name_3), (texts_1, texts_2, texts_3), bounds, matches, serve = zip(*rules[:3], strict=True)
+    (edge_1, above_1), (edge_2, above_2), (edge_3, above_3) = (bound or _NO_BOUND for bound in bounds)
+    after_more = _after_rules(rules[3:], prefixes, limit, inside, outside, slowly) if rules[3:] else None
+
+    # All but two are constants: so many of them are faster to reach as defaults than as variables of the outside.
+    def choose(  # noqa: PLR0913, PLR0917
+        targeting_key: Any,
+        attributes: Attributes,
+        name_1: str = name_1,
+        texts_1: Scalars | None = texts_1,
+        edge_1: float | None = edge_1,
+        above_1: bool = above_1,
+        name_2: str = name_2,
+        texts_2: Scalars | None = texts_2,
+        edge_2: float | None = edge_2,
+        above_2: bool = above_2,
+        name_3: str = name_3,
+        texts_3: Scalars | None = texts_3,
+        edge_3: float | None = edge_3,
+        above_3: bool = above_3,
+        prefixes: Prefixes = prefixes,
+        limit: int = limit,
+        inside: T = inside,
+        outside: T = outside,
+        matches: Sequence[Matches] = matches,
+        serve: Sequence[Choose[T]] = serve,
+    ) -> T:
         try:
-            if attributes.get(name_1) in texts_1 if texts_1 is not None else matches_1(targeting_key, attributes):
-                return serve_1(targeting_key, attributes)
-            if attributes.get(name_2) in texts_2 if texts_2 is not None else matches_2(targeting_key, attributes):
-                return serve_2(targeting_key, attributes)
-            if attributes.get(name_3) in texts_3 if texts_3 is not None else matches_3(targeting_key, attributes):
-                return serve_3(targeting_key, attributes)
-            if more:
+            if (
+                attributes.get(name_1) in texts_1
+                if texts_1 is not None
+                else (number > edge_1 if above_1 else number < edge_1)
+                if edge_1 is not None and type(number := attributes.get(name_1)) is int
+                else matches[0](targeting_key, attributes)
+            ):
+                return serve[0](targeting_key, attributes)
+            if (
+                attributes.get(name_2) in texts_2
+                if texts_2 is not None
+                else (number > edge_2 if above_2 else number < edge_2)
+                if edge_2 is not None and type(number := attributes.get(name_2)) is int
+                else matches[1](targeting_key, attributes)
+            ):
+                return serve[1](targeting_key, attributes)
+            if (
+                attributes.get(name_3) in texts_3
+                if texts_3 is not None
+                else (number > edge_3 if above_3 else number < edge_3)
+                if edge_3 is not None and type(number := attributes.get(name_3)) is int
+                else matches[2](targeting_key, attributes)
+            ):
+                return serve[2](targeting_key, attributes)
+            if after_more is not None:
                 return after_more(targeting_key, attributes)
             text = targeting_key.encode()
             return inside if digest(prefixes[len(text)] + text) < limit else outside
@@ -125,7 +173,7 @@ def by_steps(steps: Sequence[Step[T]], rest: Choose[T]) -> Choose[T]:
         return rest
 
     def choose(targeting_key: Any, attributes: Attributes) -> T:
-        for _, _, matches, serve in steps:
+        for *_, matches, serve in steps:
             if matches(targeting_key, attributes):
                 return serve(targeting_key, attributes)
         return rest(targeting_key, attributes)
