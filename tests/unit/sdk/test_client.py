@@ -179,6 +179,17 @@ def test_a_flag_that_is_no_boolean_is_never_enabled(client, registry):
     assert evaluations(registry, "answer-model", "small", "STATIC") == 0
 
 
+@pytest.mark.parametrize("first", ["is_enabled", "value"])
+def test_asking_in_either_way_first_counts_in_one_place(client, registry, first):
+    ask = {"is_enabled": client.is_enabled, "value": lambda flag, key: client.value(flag, key, default=False)}
+    second = next(name for name in ask if name != first)
+
+    answers = {ask[name]("ai-summaries", "user-1") for name in (first, second, first)}
+
+    assert answers == {True}
+    assert evaluations(registry, "ai-summaries", "on", "SPLIT") == 3
+
+
 def test_every_answer_is_counted_by_variant_and_reason(client, registry):
     client.is_enabled("ai-summaries", "user-1")
     client.value("ai-summaries", "user-1", default=False)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from wavegate.client.metrics import Registry
     from wavegate.client.poller import Poller
     from wavegate.client.poster import Poster
-    from wavegate.client.snapshot import Answer, Snapshot
+    from wavegate.client.snapshot import Answer, Snapshot, Switch
     from wavegate.evaluation import EvaluationDetails, Ruleset
     from wavegate.evaluation.matching import Attributes
 
@@ -156,11 +156,12 @@ class Client:
     def is_enabled(self, flag_key: str, targeting_key: str | None, /, **attributes: Any) -> bool:
         """Whether the flag's variant for this key is the boolean true; False whenever that cannot be said."""
         try:
-            answer = self._choose[flag_key](targeting_key, attributes)
+            cell, enabled = self._switches[flag_key](targeting_key, attributes)
         except Exception:  # noqa: BLE001 # first asked, or unknown, or no key at all: asking never raises
-            answer = self._ask(flag_key, targeting_key, attributes)[0]
-        answer.enabled_cell[0] += 1
-        return answer.enabled
+            cell, enabled = self._flip(flag_key, targeting_key, attributes)
+        # No call may stand between the read and the write, see `counters`.
+        cell[0] += 1
+        return enabled
 
     def value(self, flag_key: str, targeting_key: str | None, /, default: T, **attributes: Any) -> T:
         """The variant's value if it is of the default's type, else the default.
@@ -351,6 +352,12 @@ class Client:
         except Exception:  # noqa: BLE001 # as in is_enabled
             return self._unknown, None
 
+    def _flip(self, flag_key: str, targeting_key: str | None, attributes: Attributes) -> Switch:
+        try:
+            return self._snapshot.flip(flag_key, targeting_key, attributes)
+        except Exception:  # noqa: BLE001 # as in is_enabled
+            return self._unknown.error_cell, False
+
     def _user(self, flag_key: str, targeting_key: str | None, attributes: Attributes) -> int | None:
         ruleset = self._snapshot.ruleset
         try:
@@ -380,6 +387,7 @@ class Client:
     def _use(self, snapshot: Snapshot) -> None:
         self._snapshot = snapshot
         self._choose = snapshot.choose
+        self._switches = snapshot.switches
         if snapshot.ruleset is not None:
             self._ready.set()
 

@@ -1,10 +1,13 @@
 """A ruleset in the form a client asks it in: every answer carries its counters."""
 
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, TypeAlias, TypeVar
 
 from wavegate.client.counters import TARGETED, Arm, Cell, Counters
-from wavegate.evaluation import CompiledFlag, EvaluationDetails, Reason, Ruleset, compile_flag
-from wavegate.evaluation.splitting import Choose
+from wavegate.evaluation import CompiledFlag, EvaluationDetails, Flag, Reason, Ruleset, compile_flag
+from wavegate.evaluation.matching import Attributes
+from wavegate.evaluation.splitting import Choose, constant
+
+T = TypeVar("T")
 
 #: What drew the person's variant by lot, from everybody: only between those can variants be compared.
 _DRAWN: Final = frozenset(("rollout", "rollout.holdout"))
@@ -15,18 +18,16 @@ _PICKED: Final = ("rules", "allow", "deny", "pilot", "prerequisites")
 class Answer:
     """One answer a flag can give, with the cells to count it in."""
 
-    __slots__ = ("_counters", "cell", "details", "enabled", "enabled_cell", "error_cell", "is_drawn", "is_picked")
+    __slots__ = ("_counters", "cell", "details", "enabled", "error_cell", "is_drawn", "is_picked")
 
     def __init__(self, details: EvaluationDetails, counters: Counters) -> None:
         key, variant = details.flag_key, details.variant
-        is_boolean = type(details.value) is bool
         self._counters = counters
         self.details = details
         self.cell: Cell = counters.evaluations(key, variant, details.reason)
         #: For answers that turn out to be of another type than was asked for.
         self.error_cell: Cell = counters.evaluations(key, None, Reason.ERROR)
-        self.enabled: bool = is_boolean and details.value
-        self.enabled_cell: Cell = self.cell if is_boolean else self.error_cell
+        self.enabled: bool = details.value is True
         decided_by = details.decided_by or ""
         self.is_drawn = decided_by in _DRAWN
         self.is_picked = decided_by.startswith(_PICKED)
@@ -41,7 +42,14 @@ class Answer:
         return TARGETED if self.is_picked else drawn
 
 
-Asked: TypeAlias = dict[Any, Choose[Answer]]
+#: An answer as far as `is_enabled` goes: where it counts, and what it is.
+Switch: TypeAlias = tuple[Cell, bool]
+
+
+def switch(details: EvaluationDetails, counters: Counters) -> Switch:
+    """The answer to who takes nothing but booleans: anything else is an error, and not enabled."""
+    variant, reason = (details.variant, details.reason) if type(details.value) is bool else (None, Reason.ERROR)
+    return counters.evaluations(details.flag_key, variant, reason), details.value is True
 
 
 class Snapshot:
@@ -50,13 +58,15 @@ class Snapshot:
     A ruleset is checked whole when it arrives; each flag is compiled when it is first asked for. So a
     new ruleset is in effect at once, however many flags it has, and those nobody asks cost nothing.
 
-    `choose` has the flags asked so far. For others, and for what is no flag, see `flag`.
+    `choose` has the flags asked so far, and `switches` those that `is_enabled` was asked, which is asked most
+    and needs least. For others, and for what is no flag, see `flag` and `flip`.
     """
 
     def __init__(self, ruleset: Ruleset | None, counters: Counters, *, stale: bool = False) -> None:
         self.ruleset = ruleset
         self.is_stale = stale
-        self.choose: Asked = {}
+        self.choose: dict[Any, Choose[Answer]] = {}
+        self.switches: dict[Any, Choose[Switch]] = {}
         self._flags: dict[str, CompiledFlag[Answer]] = {}
         self._counters = counters
 
@@ -71,6 +81,16 @@ class Snapshot:
             compiled = self._compile(key)
         return compiled
 
+    def flip(self, key: str, targeting_key: Any, attributes: Attributes) -> Switch:
+        """What `is_enabled` is to answer and count for a flag that it is asked for the first time.
+
+        Raises:
+            KeyError: there is no such flag.
+        """
+        flag = compile_flag(self._declared(key), lambda details: switch(details, self._counters), self.ruleset)
+        choose = self.switches[key] = self._in_use(flag)
+        return choose(targeting_key, attributes)
+
     def complete(self) -> None:
         """Compiles what was not asked for yet, so that the counts of all answers exist."""
         if self.ruleset is not None and len(self._flags) < len(self.ruleset.flags):
@@ -78,19 +98,21 @@ class Snapshot:
                 self.flag(key)
 
     def _compile(self, key: str) -> CompiledFlag[Answer]:
-        if self.ruleset is None:
-            raise KeyError(key)
-        uncompiled = self.ruleset.flags[key]
-        if uncompiled.rollout is not None:
-            self._counters.expect(key, uncompiled.variants, uncompiled.rollout)
-        flag = compile_flag(uncompiled, self._present, self.ruleset)
-        self.choose[key] = _constant(flag.when_stale) if self.is_stale and flag.when_stale is not None else flag.choose
+        flag = compile_flag(self._declared(key), self._present, self.ruleset)
+        self.choose[key] = self._in_use(flag)
         self._flags[key] = flag
         return flag
 
+    def _declared(self, key: str) -> Flag:
+        if self.ruleset is None:
+            raise KeyError(key)
+        flag = self.ruleset.flags[key]
+        if flag.rollout is not None:
+            self._counters.expect(key, flag.variants, flag.rollout)
+        return flag
+
+    def _in_use(self, flag: CompiledFlag[T]) -> Choose[T]:
+        return constant(flag.when_stale) if self.is_stale and flag.when_stale is not None else flag.choose
+
     def _present(self, details: EvaluationDetails) -> Answer:
         return Answer(details, self._counters)
-
-
-def _constant(answer: Answer) -> Choose[Answer]:
-    return lambda _targeting_key, _attributes: answer
