@@ -1,12 +1,17 @@
 """Plain rollouts for tests that only care about one thing of them."""
 
+from collections import defaultdict
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from wavegate_controller.domain.analysis import judge_all
 from wavegate_controller.domain.flag import Flag
-from wavegate_controller.domain.measurement import ArmCounts, Counts, Measurement
+from wavegate_controller.domain.guarding import entries
+from wavegate_controller.domain.guardrail import Increment, fold
+from wavegate_controller.domain.measurement import Counts, Measurement
 from wavegate_controller.domain.plan import ErrorRateGate, Operator, Plan, ThresholdGate, Wave
 from wavegate_controller.domain.rollout import Rollout, State
+from wavegate_controller.domain.verdict import Verdict
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
@@ -58,14 +63,48 @@ def an_error_rate(**changes: Any) -> ErrorRateGate:
     return ErrorRateGate(**changes)
 
 
-def counted(
-    minutes: float, *, candidate: tuple[int, int], stable: tuple[int, int], gate: str = "error-rate"
-) -> Measurement:
-    """What both arms counted in the look at NOW + minutes, as (requests, bad)."""
-    at = NOW + timedelta(minutes=minutes)
-    counts = Counts(
-        candidate=ArmCounts(requests=candidate[0], bad=candidate[1]),
-        stable=ArmCounts(requests=stable[0], bad=stable[1]),
-        newest_sample_at=at,
+def counts(
+    candidate: tuple[int, int],
+    stable: tuple[int, int],
+    *,
+    newest_sample_at: datetime | None,
+    cohorts: int = 16,
+    turn: int = 0,
+    wave: int = 0,
+    wave_since: datetime = NOW,
+) -> Counts:
+    """What both arms counted, as (requests, bad), spread evenly over the cohorts, first those after `turn`."""
+
+    def row(total: int) -> tuple[int, ...]:
+        return tuple(total // cohorts + ((cohort - turn) % cohorts < total % cohorts) for cohort in range(cohorts))
+
+    return Counts(
+        increment=Increment(
+            candidate_requests=row(candidate[0]),
+            candidate_amount=row(candidate[1]),
+            stable_requests=row(stable[0]),
+            stable_amount=row(stable[1]),
+        ),
+        wave=wave,
+        wave_since=wave_since,
+        newest_sample_at=newest_sample_at,
     )
-    return Measurement(gate=gate, at=at, query="counters", answer=counts)
+
+
+def counted(
+    minutes: float, *, candidate: tuple[int, int], stable: tuple[int, int], gate: str = "error-rate", **where: Any
+) -> Measurement:
+    """What both arms counted in the look at NOW + minutes; the odd ones are other cohorts each time."""
+    at = NOW + timedelta(minutes=minutes)
+    answer = counts(candidate, stable, newest_sample_at=at, turn=int(minutes * 7), **where)
+    return Measurement(gate=gate, at=at, query="counters", answer=answer)
+
+
+def judged(rollout: Rollout, *measurements: Measurement, now: datetime | None = None) -> tuple[Verdict, ...]:
+    """What the gates of the plan say of these measurements, as after a restart: all of the log is folded anew."""
+    evidence = defaultdict(list)
+    for each in measurements:
+        evidence[each.gate].append(each)
+    policy = rollout.plan.policy
+    state = fold(policy, entries(rollout.plan, measurements)) if policy else None
+    return judge_all(rollout, evidence, state, now=now or measurements[-1].at)

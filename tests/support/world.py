@@ -7,7 +7,7 @@ from typing import Any
 
 from support.rollouts import NOW
 from wavegate.client.counters import BadKind, ValueKind
-from wavegate.evaluation import Ruleset, ruleset_from_json
+from wavegate.evaluation import COHORTS, Ruleset, ruleset_from_json
 from wavegate_controller.delivery import Snapshot
 from wavegate_controller.documents import FlagDocument, RolloutDocument, parse
 from wavegate_controller.domain.counts import CounterSelector
@@ -28,6 +28,8 @@ KINDS = {
     "wavegate_value_total": tuple(ValueKind),
     "wavegate_exposed_users_total": ("",),
 }
+#: Users are counted by cohort, except when they are seen first.
+COHORTS_OF = {metric: tuple(map(str, range(COHORTS))) for metric in KINDS} | {"wavegate_exposed_users_total": ("",)}
 
 
 class ManualClock:
@@ -53,14 +55,19 @@ class HandMetrics:
     rule_problem: Broken | None = None
     counters: dict[tuple[str, ...], float] = field(default_factory=dict)
     queries: list[str] = field(default_factory=list)
+    failures: int = 0
 
     def count(self, variant: str, requests: int, bad: int = 0, *, instance: str = "shop:1") -> None:
-        """Requests, and errors among them; like the SDK's, all counters exist from the first one on."""
+        """Requests and errors of users of all cohorts in turn; like the SDK's, all counters exist from the first one on."""
         for metric, kinds in KINDS.items():
             for kind in kinds:
-                self.counters.setdefault((metric, variant, kind, instance), 0)
-        self.counters["wavegate_requests_total", variant, "", instance] += requests
-        self.counters["wavegate_bad_total", variant, "error", instance] += bad
+                for cohort in COHORTS_OF[metric]:
+                    self.counters.setdefault((metric, variant, kind, cohort, instance), 0)
+        for number in range(requests):
+            self.counters["wavegate_requests_total", variant, "", f"{number % COHORTS}", instance] += 1
+        for _ in range(bad):
+            self.failures += 1
+            self.counters["wavegate_bad_total", variant, "error", f"{self.failures % COHORTS}", instance] += 1
 
     notice = None
 
@@ -83,7 +90,7 @@ class HandMetrics:
         return tuple(
             Series(labels=labels, samples=((at.timestamp(), value),))
             for flag in selector.flags
-            for (metric, variant, kind, instance), value in self.counters.items()
+            for (metric, variant, kind, cohort, instance), value in self.counters.items()
             if selector.matches(
                 labels := {
                     "__name__": metric,
@@ -91,6 +98,7 @@ class HandMetrics:
                     "variant": variant,
                     "instance": instance,
                     **({"kind": kind} if kind else {}),
+                    **({"cohort": cohort} if cohort else {}),
                 }
             )
         )
@@ -127,7 +135,7 @@ class World:
         create_flag(self.services, parse(FlagDocument, {"key": key} | fields))
 
     def draft(self, flag: str = "ai-summaries", **plan: Any) -> Rollout:
-        plan = {"waves": [{"percent": share, "bake": "1m"} for share in (10, 25, 50, 100)]} | plan
+        plan = {"waves": [{"percent": share, "bake": "1m", "target": "1m"} for share in (10, 25, 50, 100)]} | plan
         return create_rollout(self.services, parse(RolloutDocument, {"flag": flag, "plan": plan}), actor="anna")
 
     def started(self, flag: str = "ai-summaries", **plan: Any) -> Rollout:

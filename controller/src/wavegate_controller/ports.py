@@ -128,8 +128,14 @@ class EvidenceRepository(Protocol):
         """Append. Their queries are not kept: the record of the decision has them."""
         ...
 
-    def since(self, rollout_id: str, since: datetime) -> Sequence[Measurement]:
-        """Measurements of all gates after that time, oldest first, without their queries."""
+    def since(
+        self, rollout_id: str, since: datetime, *, until: datetime | None = None, gates: Sequence[str] | None = None
+    ) -> Sequence[Measurement]:
+        """Measurements after that time, oldest first, without their queries; of all gates unless some are named."""
+        ...
+
+    def counts(self, rollout_id: str, since: datetime, *, until: datetime | None = None) -> Sequence[Measurement]:
+        """As above, in the order in which they were kept, only what was counted for gates that compare."""
         ...
 
     def cursors(self, rollout_ids: Sequence[str]) -> Mapping[str, Cursor]:

@@ -40,15 +40,13 @@ _LATENCY_QUERY: Final = (
 GATES: Final[list[dict[str, Any]]] = [
     {
         "type": "error_rate",
-        # The usual 0.05 is for a rollout now and then. Here one starts every minute, and a false alarm would spoil
-        # the story; the harm that is shown is large enough for far stronger evidence.
-        "alpha": 0.001,
         # One failure more among a hundred is no news in a crowd this small. It also keeps `suspicion`, which only
         # holds, from stretching the waves.
         "margin": 0.5,
         "absolute_margin": 0.01,
-        "min_requests": 25,
-        "stale_after": "5s",
+        # The last gate opens once "at most twice as bad, and five in a hundred" is shown, which takes seconds.
+        "final_margin": 1.0,
+        "gate_absolute_margin": 0.05,
     },
     {
         "type": "threshold",
@@ -64,6 +62,15 @@ GATES: Final[list[dict[str, Any]]] = [
 ]
 
 
+GUARDRAIL: Final[dict[str, Any]] = {
+    # The usual 0.05 is for a rollout now and then. Here one starts every minute, and a false alarm would spoil the
+    # story; the harm that is shown is large enough for far stronger evidence.
+    "alpha": 0.001,
+    "min_requests": 25,
+    "stale_after": "5s",
+}
+
+
 def flag_document(feature: Feature) -> dict[str, Any]:
     """What creates the flag."""
     return {"key": feature.key, "description": feature.description}
@@ -71,5 +78,6 @@ def flag_document(feature: Feature) -> dict[str, Any]:
 
 def rollout_document(feature: Feature, *, bake: str) -> dict[str, Any]:
     """What creates a rollout of the flag, with so much time in each wave."""
-    waves = [{"percent": percent, "bake": bake} for percent in WAVES]
-    return {"flag": feature.key, "candidate": CANDIDATE, "plan": {"interval": "1s", "waves": waves, "gates": GATES}}
+    waves = [{"percent": percent, "bake": bake, "target": bake} for percent in WAVES]
+    plan = {"interval": "1s", "waves": waves, "gates": GATES, "guardrail": GUARDRAIL}
+    return {"flag": feature.key, "candidate": CANDIDATE, "plan": plan}

@@ -22,6 +22,8 @@ from wavegate_controller.domain.gates import (
     Operator,
     SilencePolicy,
     ThresholdGate,
+    ValueGate,
+    ValueKind,
     WebhookGate,
 )
 from wavegate_controller.domain.presets import Preset, PresetName, Source, expand
@@ -73,20 +75,34 @@ class ThresholdGateDocument(LookingGateDocument):
     window: Duration = Field(default="1m", validate_default=True, description="What {{window}} stands for.")
 
 
-class ErrorRateGateDocument(GateDocument):
+class ComparingGateDocument(GateDocument):
+    """What gates have that compare the candidate with stable; what they share is in the plan's `guardrail`."""
+
+    margin: float = Field(default=0.01, description="Harm relative to stable that is no regression.")
+    absolute_margin: float | None = Field(default=None, description="Harm on top of it.")
+    early_harm: float = Field(default=0.05, description="Share of the users times margin that opens a wave early.")
+    final_margin: float = Field(default=0.2, description="Relative harm that the last gate rules out.")
+    gate_absolute_margin: float | None = Field(default=None, description="Absolute part of both gate margins.")
+    weight: float = Field(default=1, description="Of its evidence among all gates that compare.")
+    rollback_only: bool = Field(default=False, description="It only rolls back; no wave waits for it.")
+
+
+class ErrorRateGateDocument(ComparingGateDocument):
     """Bad outcomes of the candidate against those of stable, on the SDK's counters."""
 
     type: Literal["error_rate"]
     name: str = Field(default="error-rate", description="Unlike the other gates'.")
     kinds: list[str] = Field(default=["error"], description="Kinds of wavegate_bad_total that count as bad.")
-    alpha: float = Field(default=0.05, description="Probability of a false breach over the whole rollout.")
-    margin: float = Field(default=0.01, description="Tolerated harm relative to stable.")
-    absolute_margin: float = Field(default=0.0001, description="Tolerated share of bad outcomes on top.")
-    min_requests: int = Field(default=50, description="Requests that each arm needs in a wave to pass it.")
-    ceiling: float = Field(default=0.25, description="Share of bad outcomes that is a breach whatever stable does.")
-    stale_after: Duration = Field(
-        default="1m", validate_default=True, description="Age of samples that say nothing any more."
-    )
+    ceiling: float | None = Field(default=0.25, description="Share of bad outcomes that is a breach in any case.")
+
+
+class ValueGateDocument(ComparingGateDocument):
+    """A mean per request of the candidate against that of stable, on the SDK's counters."""
+
+    type: Literal["value"]
+    name: str = Field(default="value", description="Unlike the other gates'.")
+    value: Literal["cost_usd", "tokens", "seconds", "custom"] = Field(description="Kind of wavegate_value_total.")
+    unit: float | None = Field(default=None, description="Steps in which sums are kept.")
 
 
 class AlertGateDocument(LookingGateDocument):
@@ -169,6 +185,7 @@ class PresetDocument(Document):
 _TYPES: Final[Mapping[type[Gate], str]] = {
     ThresholdGate: "threshold",
     ErrorRateGate: "error_rate",
+    ValueGate: "value",
     AlertGate: "alert",
     FeedbackGate: "feedback",
     WebhookGate: "webhook",
@@ -176,7 +193,7 @@ _TYPES: Final[Mapping[type[Gate], str]] = {
 }
 _GATES: Final = {name: gate for gate, name in _TYPES.items()}
 #: Fields that are words in a document and members of a closed set in the domain.
-_WORDS: Final = {"operator": Operator, "counts": AlertCounts}
+_WORDS: Final = {"operator": Operator, "counts": AlertCounts, "value": ValueKind}
 
 
 def _tag(data: object) -> str | None:
@@ -189,6 +206,7 @@ def _tag(data: object) -> str | None:
 AnyGateDocument = Annotated[
     Annotated[ThresholdGateDocument, Tag("threshold")]
     | Annotated[ErrorRateGateDocument, Tag("error_rate")]
+    | Annotated[ValueGateDocument, Tag("value")]
     | Annotated[AlertGateDocument, Tag("alert")]
     | Annotated[FeedbackGateDocument, Tag("feedback")]
     | Annotated[WebhookGateDocument, Tag("webhook")]

@@ -1,6 +1,7 @@
 """A rollout plan as a document."""
 
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any, Literal, TypeVar
 
 from pydantic import Field
@@ -17,7 +18,16 @@ from wavegate_controller.documents.gates import (
 )
 from wavegate_controller.documents.reading import Document, Duration
 from wavegate_controller.domain.errors import Invalid
-from wavegate_controller.domain.plan import DEFAULT_GATES, Approval, OnBreach, Plan, Wave, percent
+from wavegate_controller.domain.plan import (
+    DEFAULT_GATES,
+    Approval,
+    GuardrailSettings,
+    OnBreach,
+    OnInconclusive,
+    Plan,
+    Wave,
+    percent,
+)
 
 Source = TypeVar("Source")
 Result = TypeVar("Result")
@@ -27,8 +37,48 @@ class WaveDocument(Document):
     """One wave."""
 
     percent: float = Field(description="Share of the users that get the candidate, in percent; steps of 0.001.")
-    bake: Duration = Field(default="1h", validate_default=True, description="Least time in this wave.")
+    bake: Duration = Field(default="15m", validate_default=True, description="Least time in this wave.")
     approval: Literal["auto", "manual"] = Field(default="auto", description="Whether a human must open the next wave.")
+    target: Duration | None = Field(
+        default=None, description="From then on it passes without evidence of harm; by default 4 times the bake."
+    )
+    suspicion_limit: Duration | None = Field(
+        default=None, description="From then on suspicion does not hold; by default 12 times the bake."
+    )
+    maximum: Duration | None = Field(
+        default=None, description="From then on a shut last gate is inconclusive; by default 96 times the bake."
+    )
+
+
+class GuardrailDocument(Document):
+    """What all gates that compare share."""
+
+    alpha: float = Field(default=0.05, description="Probability of a false breach by comparison in the whole rollout.")
+    beta: float = Field(default=0.05, description="Probability of opening a gate although the candidate is too bad.")
+    suspicion: float = Field(default=2, description="Evidence from which a wave is held.")
+    min_requests: int = Field(default=50, description="Requests that each arm needs in a wave to pass it.")
+    stale_after: Duration = Field(
+        default="5m", validate_default=True, description="Age of samples that say nothing any more; two looks at least."
+    )
+    restart_every: Duration = Field(
+        default="10m", validate_default=True, description="Distance of the possible starts of a late regression."
+    )
+    cohorts: int = Field(default=16, description="As the SDK counts; 1 for counters without the label.")
+    sample_ratio: bool = Field(
+        default=False, description="Newly exposed users must be split as planned; each stays with one process."
+    )
+    on_inconclusive: Literal["ask", "advance", "roll_back"] = Field(
+        default="ask", description="What becomes of a last gate that its maximum time has not opened."
+    )
+
+    def to_domain(self) -> GuardrailSettings:
+        """The settings.
+
+        Raises:
+            Invalid: naming the field.
+        """
+        values = {name: getattr(self, name) for name in type(self).model_fields}
+        return GuardrailSettings(**values | {"on_inconclusive": OnInconclusive(self.on_inconclusive)})
 
 
 class PlanDocument(Document):
@@ -45,6 +95,9 @@ class PlanDocument(Document):
         default="roll_back", description="What a breach does."
     )
     interval: Duration = Field(default="15s", validate_default=True, description="Time between two looks at the gates.")
+    guardrail: GuardrailDocument = Field(
+        default_factory=GuardrailDocument, description="What all gates that compare share."
+    )
     on_no_data: SilenceDocument = Field(
         default=SilenceDocument(act="hold"), description="For gates without one of their own."
     )
@@ -73,6 +126,7 @@ class PlanDocument(Document):
             ),
             on_breach=OnBreach(self.on_breach),
             interval=self.interval,
+            guardrail=_at("guardrail", GuardrailDocument.to_domain, self.guardrail),
             on_no_data=silence_to_domain("on_no_data", self.on_no_data),
             on_cannot_measure=silence_to_domain("on_cannot_measure", self.on_cannot_measure),
             hold_out=_weight("hold_out", self.hold_out),
@@ -88,12 +142,26 @@ def plan_to_document(plan: Plan) -> dict[str, Any]:
                 "percent": percent(wave.weight),
                 "bake": format_duration(wave.bake),
                 "approval": wave.approval.value,
+                "target": _duration(wave.target),
+                "suspicion_limit": _duration(wave.suspicion_limit),
+                "maximum": _duration(wave.maximum),
             }
             for wave in plan.waves
         ],
         "gates": [gate_to_document(gate) for gate in plan.gates],
         "on_breach": plan.on_breach.value,
         "interval": format_duration(plan.interval),
+        "guardrail": {
+            "alpha": plan.guardrail.alpha,
+            "beta": plan.guardrail.beta,
+            "suspicion": plan.guardrail.suspicion,
+            "min_requests": plan.guardrail.min_requests,
+            "stale_after": format_duration(plan.guardrail.stale_after),
+            "restart_every": format_duration(plan.guardrail.restart_every),
+            "cohorts": plan.guardrail.cohorts,
+            "sample_ratio": plan.guardrail.sample_ratio,
+            "on_inconclusive": plan.guardrail.on_inconclusive.value,
+        },
         "on_no_data": silence_to_document(plan.on_no_data),
         "on_cannot_measure": silence_to_document(plan.on_cannot_measure),
         "hold_out": percent(plan.hold_out),
@@ -109,7 +177,18 @@ def _at(path: str, build: Callable[[Source], Result], source: Source) -> Result:
 
 
 def _wave(wave: WaveDocument) -> Wave:
-    return Wave(weight=_weight("percent", wave.percent), bake=wave.bake, approval=Approval(wave.approval))
+    return Wave(
+        weight=_weight("percent", wave.percent),
+        bake=wave.bake,
+        approval=Approval(wave.approval),
+        target=wave.target,
+        suspicion_limit=wave.suspicion_limit,
+        maximum=wave.maximum,
+    )
+
+
+def _duration(duration: timedelta | None) -> str | None:
+    return None if duration is None else format_duration(duration)
 
 
 def _weight(field: str, share: float) -> int:

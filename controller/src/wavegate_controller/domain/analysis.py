@@ -1,38 +1,60 @@
 """From evidence to a verdict: what a gate's measurements say about the current wave."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
-from typing import Final, assert_never
+from datetime import datetime
+from typing import assert_never
 
-from wavegate.evaluation import FULL_WEIGHT
-from wavegate_controller.domain import evidence, looks
+from wavegate_controller.domain import looks
 from wavegate_controller.domain.feedback import judge_feedback
 from wavegate_controller.domain.gates import (
     AlertGate,
-    ErrorRateGate,
+    ComparedGate,
     FeedbackGate,
-    Gate,
     ManualGate,
+    SingleGate,
     ThresholdGate,
     WebhookGate,
 )
-from wavegate_controller.domain.measurement import ArmCounts, Broken, Counts, Judgement, Measurement
+from wavegate_controller.domain.guarding import judge_compared
+from wavegate_controller.domain.guardrail import State
+from wavegate_controller.domain.measurement import Judgement, Measurement
 from wavegate_controller.domain.rollout import Rollout
 from wavegate_controller.domain.silence import with_policy
 from wavegate_controller.domain.verdict import GateReason, Verdict, VerdictKind
 
-#: Evidence from which a wave is not passed although it is far from a breach: halves what slips through
-#: at no cost in false rollbacks (decision.md, section 3).
-SUSPICION: Final = 2.0
+
+def judge_all(
+    rollout: Rollout, evidence: Mapping[str, Sequence[Measurement]], state: State | None, *, now: datetime
+) -> tuple[Verdict, ...]:
+    """What the gates of the plan say now, in its order.
+
+    Args:
+        rollout: in a wave.
+        evidence: gate to its measurements since the wave began, oldest first; of a gate that compares the newest are
+            enough, unless it was silent.
+        state: the log of those that compare, folded; None where none does.
+        now: aware UTC time of this look.
+    """
+    policy = rollout.plan.policy
+    compared: Mapping[str, Verdict] = {}
+    if policy is not None and state is not None:
+        newest = {gate.name: evidence[gate.name][-1] for gate in rollout.plan.compared if evidence.get(gate.name)}
+        compared = judge_compared(rollout, policy, state, newest, now=now)
+    return tuple(
+        with_policy(compared[gate.name], gate, evidence.get(gate.name, ()), rollout=rollout, now=now)
+        if isinstance(gate, ComparedGate)
+        else judge(gate, evidence.get(gate.name, ()), rollout=rollout, now=now)
+        for gate in rollout.plan.gates
+    )
 
 
-def judge(gate: Gate, measurements: Sequence[Measurement], *, rollout: Rollout, now: datetime) -> Verdict:
-    """What the gate says now.
+def judge(gate: SingleGate, measurements: Sequence[Measurement], *, rollout: Rollout, now: datetime) -> Verdict:
+    """What a gate that stands by itself says now.
 
     Args:
         gate: of the rollout's plan.
-        measurements: of this gate since the rollout's `evidence_since`, oldest first.
+        measurements: of this gate since the wave began, oldest first.
         rollout: in a wave.
         now: aware UTC time of this look.
     """
@@ -40,12 +62,10 @@ def judge(gate: Gate, measurements: Sequence[Measurement], *, rollout: Rollout, 
     return with_policy(verdict, gate, measurements, rollout=rollout, now=now)
 
 
-def _judge(gate: Gate, measurements: Sequence[Measurement], *, rollout: Rollout, now: datetime) -> Verdict:
+def _judge(gate: SingleGate, measurements: Sequence[Measurement], *, rollout: Rollout, now: datetime) -> Verdict:
     match gate:
         case ThresholdGate():
             return looks.judge_threshold(gate, measurements, rollout=rollout, now=now)
-        case ErrorRateGate():
-            return _judge_error_rate(gate, measurements, rollout=rollout, now=now)
         case AlertGate():
             return looks.judge_alert(gate, measurements, rollout=rollout, now=now)
         case FeedbackGate():
@@ -78,84 +98,3 @@ def _judge_manual(gate: ManualGate, measurements: Sequence[Measurement], *, roll
         reason=GateReason.SAID_PASS if word.answer.says is VerdictKind.PASS else GateReason.SAID_BREACH,
         sentence=f"{looks.said(word.answer)}, at {word.at:%H:%M:%S} UTC",
     )
-
-
-def _judge_error_rate(
-    gate: ErrorRateGate, measurements: Sequence[Measurement], *, rollout: Rollout, now: datetime
-) -> Verdict:
-    counted = [(each.at, each.answer) for each in measurements if isinstance(each.answer, Counts)]
-    in_wave = [answer for at, answer in counted if rollout.wave_since is None or at > rollout.wave_since]
-    candidate = sum((each.candidate for each in in_wave), ArmCounts())
-    stable = sum((each.stable for each in in_wave), ArmCounts())
-    odds = evidence.regression(
-        evidence.blocks(evidence.Block(candidate=each.candidate, stable=each.stable) for _, each in counted),
-        margin=gate.margin,
-        absolute_margin=gate.absolute_margin,
-    )
-    ceiling = evidence.above_ceiling((each.candidate for _, each in counted), ceiling=gate.ceiling)
-    rates = f"candidate {_rate(candidate)}, stable {_rate(stable)}"
-    verdict = Verdict(
-        gate=gate.name,
-        kind=VerdictKind.NOT_ENOUGH_DATA,
-        reason=GateReason.TOO_FEW_CANDIDATE_REQUESTS,
-        sentence="",
-        query=measurements[-1].query if measurements else "",
-        value=odds,
-        limit=1 / gate.alpha,
-        figures={
-            "candidate_requests": candidate.requests,
-            "candidate_bad": candidate.bad,
-            "stable_requests": stable.requests,
-            "stable_bad": stable.bad,
-            "ceiling": gate.ceiling,
-            "ceiling_evidence": ceiling,
-            "min_requests": gate.min_requests,
-        },
-    )
-    against = f"evidence {odds:.3g} : 1 against 'no worse', breach at {1 / gate.alpha:g} : 1"
-    if odds >= 1 / gate.alpha:
-        return replace(
-            verdict,
-            kind=VerdictKind.BREACH,
-            reason=GateReason.WORSE_THAN_STABLE,
-            sentence=f"{rates}; {against}",
-        )
-    if ceiling >= evidence.CEILING_EVIDENCE:
-        sentence = f"{rates}; above the ceiling of {gate.ceiling:.1%}"
-        return replace(verdict, kind=VerdictKind.BREACH, reason=GateReason.ABOVE_CEILING, sentence=sentence)
-    if measurements and isinstance(broken := measurements[-1].answer, Broken):
-        return looks.cannot_measure(verdict, broken)
-    newest = next((each.newest_sample_at for _, each in reversed(counted)), None)
-    if newest is None or now - newest > gate.stale_after:
-        age = "there never was one" if newest is None else f"the newest is {_seconds(now - newest)} old"
-        sentence = f"no fresh samples of the SDK's counters for flag {rollout.flag_key}: {age}"
-        return replace(verdict, reason=GateReason.STALE_SAMPLES, sentence=sentence)
-    if candidate.requests < gate.min_requests:
-        return replace(
-            verdict,
-            sentence=f"{rates}; {candidate.requests} of {gate.min_requests} candidate requests in this wave",
-        )
-    if _has_control(rollout) and stable.requests < gate.min_requests:
-        sentence = f"{rates}; {stable.requests} of {gate.min_requests} stable requests in this wave"
-        return replace(verdict, reason=GateReason.TOO_FEW_STABLE_REQUESTS, sentence=sentence)
-    if odds > SUSPICION:
-        return replace(
-            verdict,
-            reason=GateReason.SUSPICION,
-            sentence=f"{rates}; {against}; passes at {SUSPICION:g} : 1 or less",
-        )
-    return replace(verdict, kind=VerdictKind.PASS, reason=GateReason.WITHIN_LIMIT, sentence=f"{rates}; {against}")
-
-
-def _has_control(rollout: Rollout) -> bool:
-    return rollout.weight < FULL_WEIGHT or rollout.hold_out > 0
-
-
-def _rate(counts: ArmCounts) -> str:
-    if not counts.requests:
-        return "no requests"
-    return f"{counts.bad / counts.requests:.2%} bad ({counts.bad} of {counts.requests})"
-
-
-def _seconds(age: timedelta) -> str:
-    return f"{age.total_seconds():.0f} s"

@@ -13,7 +13,8 @@ from itertools import chain
 from typing import Final, NamedTuple
 
 from wavegate.evaluation import COHORTS
-from wavegate_controller.domain.measurement import ArmCounts, Counts, Cursor, Series
+from wavegate_controller.domain.guardrail import Increment
+from wavegate_controller.domain.measurement import Cursor, Series
 
 REQUESTS_METRIC: Final = "wavegate_requests_total"
 BAD_METRIC: Final = "wavegate_bad_total"
@@ -211,16 +212,45 @@ def copies(series: Iterable[Series]) -> str | None:
     return None
 
 
-def by_arm(increments: Increments, *, candidate: str, stable: str, kinds: Sequence[str]) -> Counts:
-    """Requests and bad outcomes of both variants, all cohorts together."""
+def compared(
+    increments: Increments,
+    *,
+    candidate: str,
+    stable: str,
+    metric: str,
+    kinds: Sequence[str],
+    cohorts: int,
+    unit: float = 1.0,
+) -> Increment | None:
+    """Requests of both variants and amounts of a metric, by cohort; None where the counters do not say which.
 
-    def arm(variant: str) -> ArmCounts:
-        return ArmCounts(
-            requests=round(increments.total(REQUESTS_METRIC, variant)),
-            bad=round(increments.total(BAD_METRIC, variant, kinds=kinds)),
-        )
+    Args:
+        increments: of one flag.
+        candidate: the variant.
+        stable: the variant.
+        metric: what is compared, per request.
+        kinds: which of it.
+        cohorts: into how many the arms are split; with 1 all count together.
+        unit: steps in which amounts are kept.
+    """
 
-    return Counts(candidate=arm(candidate), stable=arm(stable), newest_sample_at=increments.newest_sample_at)
+    def row(name: str, variant: str, wanted: Sequence[str], step: float) -> tuple[int, ...]:
+        if cohorts == 1:
+            return (round(increments.total(name, variant, kinds=wanted) / step),)
+        amounts = increments.by_cohort(name, variant, kinds=wanted)
+        return tuple(round(amounts.get(cohort, 0) / step) for cohort in range(cohorts))
+
+    if cohorts > 1 and any(
+        key.cohort is None and key.metric in (REQUESTS_METRIC, metric) and key.variant in (candidate, stable)
+        for key in increments.amounts
+    ):
+        return None
+    return Increment(
+        candidate_requests=row(REQUESTS_METRIC, candidate, ("",), 1),
+        candidate_amount=row(metric, candidate, kinds, unit),
+        stable_requests=row(REQUESTS_METRIC, stable, ("",), 1),
+        stable_amount=row(metric, stable, kinds, unit),
+    )
 
 
 def _literal(text: str) -> str:

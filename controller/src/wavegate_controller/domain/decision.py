@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import Final
 
 from wavegate_controller.domain.gates import OnSilence
+from wavegate_controller.domain.guardrail import Reason
 from wavegate_controller.domain.plan import Approval, OnBreach
 from wavegate_controller.domain.rollout import PauseReason, Rollout, State
 from wavegate_controller.domain.transitions import Event
@@ -119,7 +120,8 @@ def _doubt(verdicts: Sequence[Verdict], rollout: Rollout) -> tuple[DecisionReaso
     if rollout.state is State.AWAITING_APPROVAL:
         return DecisionReason.AWAITING_APPROVAL, "the gates passed: waits for approve or reject"
     if short := _of_kind(verdicts, VerdictKind.NOT_ENOUGH_DATA):
-        return DecisionReason.NOT_ENOUGH_DATA, _say(short)
+        baking = all(each.reason == Reason.BAKING for each in short)
+        return DecisionReason.BAKING if baking else DecisionReason.NOT_ENOUGH_DATA, _say(short)
     return None
 
 

@@ -10,6 +10,7 @@ from typing import Final
 
 from wavegate_controller.domain.errors import Invalid
 from wavegate_controller.domain.flag import check_name
+from wavegate_controller.domain.guardrail import GuardrailMetric, MetricKind
 from wavegate_controller.domain.promql import PLACEHOLDERS, check_label_names, check_placeholders
 
 #: Evidence of so many looks is enough for anybody.
@@ -130,49 +131,124 @@ class ThresholdGate(LookingGate):
             raise Invalid("window", f"{self.window} is not a range", "more than 0, such as 1m")
 
 
+class ValueKind(StrEnum):
+    """What a value gate compares: the `kind` label of `wavegate_value_total`."""
+
+    #: What a request cost.
+    COST_USD = "cost_usd"
+    #: Tokens read and written by models.
+    TOKENS = "tokens"
+    #: How long a request took.
+    SECONDS = "seconds"
+    #: Whatever else the app measures.
+    CUSTOM = "custom"
+
+    @property
+    def unit(self) -> float:
+        """The steps in which sums are kept: fine enough that rounding decides nothing."""
+        return _UNITS[self]
+
+
+_UNITS: Final = {ValueKind.COST_USD: 1e-6, ValueKind.TOKENS: 1.0, ValueKind.SECONDS: 1e-3, ValueKind.CUSTOM: 1e-3}
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
-class ErrorRateGate(BaseGate):
-    """Bad outcomes of the candidate against those of the stable variant at the same time, on the SDK's counters.
+class ComparingGate(BaseGate):
+    """One metric of the candidate beside that of stable at the same time; see `guardrail.GuardrailMetric`.
+
+    All such gates of a plan share its `guardrail` settings: one alpha for the whole rollout, however many they are.
+
+    Attributes:
+        margin: harm relative to stable that is no regression (0.01: 1 % more).
+        absolute_margin: harm on top of it; None for the kind's own default.
+        early_harm: share of the users times margin that opens a wave early.
+        final_margin: relative harm that the last gate rules out.
+        gate_absolute_margin: absolute part of both gate margins; None for the kind's own default.
+        weight: of its evidence in the mean over all such gates, relative to the others.
+        rollback_only: whether it only rolls back and no wave waits for it.
+    """
+
+    margin: float = 0.01
+    absolute_margin: float | None = None
+    early_harm: float = 0.05
+    final_margin: float = 0.20
+    gate_absolute_margin: float | None = None
+    weight: float = 1.0
+    rollback_only: bool = False
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ErrorRateGate(ComparingGate):
+    """Bad outcomes among the requests of both variants, on the SDK's counters.
 
     Attributes:
         kinds: which `kind` labels of `wavegate_bad_total` count as bad.
-        alpha: probability of a false breach over the whole rollout; the breach limit of the evidence is 1/alpha.
-        margin: relative harm that is tolerated (0.01: 1 % more errors than stable).
-        absolute_margin: share of bad outcomes that is tolerated on top.
-        min_requests: what each arm needs in a wave before the wave may pass.
         ceiling: share of bad outcomes that is a breach whatever stable does; the only guard where nobody is on stable.
-        stale_after: age of the newest sample from which there is not enough data.
+            None watches for none.
     """
 
     name: str = "error-rate"
     kinds: tuple[str, ...] = ("error",)
-    alpha: float = 0.05
-    margin: float = 0.01
-    absolute_margin: float = 0.0001
-    min_requests: int = 50
-    ceiling: float = 0.25
-    stale_after: timedelta = timedelta(minutes=1)
+    ceiling: float | None = 0.25
 
     def __post_init__(self) -> None:
-        check_name("name", self.name)
         if not self.kinds or len(set(self.kinds)) != len(self.kinds):
             raise Invalid(
                 "kinds",
                 f"{list(self.kinds)} is empty or repeats itself",
                 "kinds of wavegate_bad_total, such as error",
             )
-        if not 0 < self.alpha < 1:
-            raise Invalid("alpha", f"{self.alpha} is not a probability", "more than 0 and less than 1")
-        if not 0 <= self.margin < math.inf:
-            raise Invalid("margin", f"{self.margin} is not a margin", "0 or more, such as 0.01 for 1 %")
-        if not 0 <= self.absolute_margin < 1:
-            raise Invalid("absolute_margin", f"{self.absolute_margin} is not a share", "0 or more and less than 1")
-        if self.min_requests < 1:
-            raise Invalid("min_requests", f"{self.min_requests} would pass on silence", "1 or more")
-        if not 0 < self.ceiling < 1:
-            raise Invalid("ceiling", f"{self.ceiling} is not a share", "more than 0 and less than 1")
-        if self.stale_after <= timedelta(0):
-            raise Invalid("stale_after", f"{self.stale_after} is not an age", "more than 0, such as 1m")
+        _ = self.metric  # checks itself
+
+    @property
+    def metric(self) -> GuardrailMetric:
+        """This gate in the comparison."""
+        return GuardrailMetric(
+            name=self.name,
+            kind=MetricKind.SHARE,
+            guardrail=not self.rollback_only,
+            weight=self.weight,
+            margin=self.margin,
+            absolute_margin=self.absolute_margin,
+            early_harm=self.early_harm,
+            final_margin=self.final_margin,
+            gate_absolute_margin=self.gate_absolute_margin,
+            ceiling=self.ceiling,
+        )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ValueGate(ComparingGate):
+    """A mean per request of both variants, such as dollars: the SDK's sums of values. Needs cohorts.
+
+    Attributes:
+        value: what is added up.
+        unit: steps in which sums are kept; None for the kind's own.
+    """
+
+    name: str = "value"
+    value: ValueKind
+    unit: float | None = None
+
+    def __post_init__(self) -> None:
+        _ = self.metric  # checks itself
+
+    @property
+    def metric(self) -> GuardrailMetric:
+        """This gate in the comparison."""
+        return GuardrailMetric(
+            name=self.name,
+            kind=MetricKind.MEAN,
+            guardrail=not self.rollback_only,
+            weight=self.weight,
+            margin=self.margin,
+            absolute_margin=self.absolute_margin,
+            early_harm=self.early_harm,
+            final_margin=self.final_margin,
+            gate_absolute_margin=self.gate_absolute_margin,
+            unit=self.value.unit if self.unit is None else self.unit,
+            ceiling=None,
+        )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -274,7 +350,11 @@ class ManualGate(BaseGate):
         check_name("name", self.name)
 
 
-Gate = ThresholdGate | ErrorRateGate | AlertGate | FeedbackGate | WebhookGate | ManualGate
+#: Gates that are judged together, by one comparison of candidate and stable.
+ComparedGate = ErrorRateGate | ValueGate
+#: Gates that are judged by themselves.
+SingleGate = ThresholdGate | AlertGate | FeedbackGate | WebhookGate | ManualGate
+Gate = ComparedGate | SingleGate
 
 
 def _check_looking(gate: LookingGate) -> None:

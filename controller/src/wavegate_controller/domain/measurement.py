@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from wavegate_controller.domain.guardrail import Exposure, Increment
 from wavegate_controller.domain.verdict import VerdictKind
 
 
@@ -42,6 +43,8 @@ class BrokenReason(StrEnum):
     TOO_LARGE = "too_large"
     #: Some of the SDK's counters stand without those that belong beside them: renamed, dropped, or never there.
     COUNTER_MISSING = "counter_missing"
+    #: The counters do not say which cohort a user belongs to, and the plan compares by cohorts.
+    COHORT_MISSING = "cohort_missing"
     #: This source of metrics cannot answer such a question, ever.
     NOT_SUPPORTED = "not_supported"
     #: The metrics server has no alerting rule of this name.
@@ -91,15 +94,32 @@ class ArmCounts:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Counts:
-    """What both arms counted between two looks.
+    """What both arms counted between two looks, for one gate.
 
     Attributes:
+        increment: requests and amounts by cohort; the amounts are bad outcomes, or sums of values in the gate's unit.
+        wave: index of the wave that was served meanwhile.
+        wave_since: when that wave began.
         newest_sample_at: time of the newest sample seen so far; None while there was never one.
+        exposure: newly exposed users; None where they are not looked at.
     """
 
-    candidate: ArmCounts
-    stable: ArmCounts
+    increment: Increment
+    wave: int
+    wave_since: datetime
     newest_sample_at: datetime | None
+    exposure: Exposure | None = None
+
+    @property
+    def candidate(self) -> ArmCounts:
+        """All cohorts together."""
+        each = self.increment
+        return ArmCounts(requests=sum(each.candidate_requests), bad=sum(each.candidate_amount))
+
+    @property
+    def stable(self) -> ArmCounts:
+        """All cohorts together."""
+        return ArmCounts(requests=sum(self.increment.stable_requests), bad=sum(self.increment.stable_amount))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -1,19 +1,22 @@
 """A rollout plan: the waves, and the gates that each wave must pass. Valid, or not constructed."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from enum import StrEnum
 from typing import Final
 
-from wavegate.evaluation import FULL_WEIGHT
+from wavegate.evaluation import COHORTS, FULL_WEIGHT
 from wavegate_controller.domain.errors import Invalid
 from wavegate_controller.domain.gates import (
+    ComparedGate,
     ErrorRateGate,
     Gate,
     Operator,
     SilencePolicy,
     ThresholdGate,
+    ValueGate,
 )
+from wavegate_controller.domain.guardrail import GuardrailPolicy, GuardrailWave
 from wavegate_controller.domain.promql import PLACEHOLDERS, fill_in
 
 __all__ = [
@@ -23,7 +26,9 @@ __all__ = [
     "Approval",
     "ErrorRateGate",
     "Gate",
+    "GuardrailSettings",
     "OnBreach",
+    "OnInconclusive",
     "Operator",
     "Plan",
     "ThresholdGate",
@@ -57,6 +62,23 @@ class OnBreach(StrEnum):
     PAUSE = "pause"
 
 
+class OnInconclusive(StrEnum):
+    """What becomes of a last gate that its maximum time has not opened."""
+
+    #: Held for a human, who sees the numbers.
+    ASK = "ask"
+    #: Opened all the same.
+    ADVANCE = "advance"
+    #: Everybody back to the stable variant.
+    ROLL_BACK = "roll_back"
+
+
+#: Times of a wave, as so many times its least one: 15 min, 60 min, 3 h, 24 h.
+_TARGET: Final = 4
+_SUSPICION_LIMIT: Final = 12
+_MAXIMUM: Final = 96
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Wave:
     """One step of exposure.
@@ -65,21 +87,40 @@ class Wave:
         weight: share of the users that get the candidate variant, in 1/100,000.
         bake: least time in this wave before it may be left upwards.
         approval: whether a human must open the next wave.
+        target: time after which gates that compare pass without evidence of harm; None for 4 times the bake.
+        suspicion_limit: time after which suspicion alone no longer holds; None for 12 times the bake.
+        maximum: time after which a last gate that stays shut is inconclusive; None for 96 times the bake.
     """
 
     weight: int
     bake: timedelta
     approval: Approval = Approval.AUTO
+    target: timedelta | None = None
+    suspicion_limit: timedelta | None = None
+    maximum: timedelta | None = None
 
     def __post_init__(self) -> None:
         if not 0 < self.weight <= FULL_WEIGHT:
             raise Invalid("percent", f"{percent(self.weight):g} is out of range", "more than 0 and at most 100")
         if self.bake <= timedelta(0):
             raise Invalid("bake", f"{self.bake} is not a time to watch", "more than 0, such as 10m")
+        self.gate(self.weight)  # checks itself
+
+    def gate(self, share: int) -> GuardrailWave:
+        """This wave in the comparison, in which so many of all users get the candidate."""
+        target = self.target or _TARGET * self.bake
+        suspicion_limit = self.suspicion_limit or max(_SUSPICION_LIMIT * self.bake, target)
+        return GuardrailWave(
+            weight=share,
+            bake=self.bake,
+            target=target,
+            suspicion_limit=suspicion_limit,
+            maximum=self.maximum or max(_MAXIMUM * self.bake, suspicion_limit),
+        )
 
 
 DEFAULT_WAVES: Final = tuple(
-    Wave(weight=share * FULL_WEIGHT // 100, bake=timedelta(hours=1)) for share in (10, 25, 50, 100)
+    Wave(weight=share * FULL_WEIGHT // 100, bake=timedelta(minutes=15)) for share in (10, 25, 50, 100)
 )
 #: Errors and latency, for whoever says nothing. Slow requests are counted against the app's own `slow_after`; the
 #: ceiling is high, since how many of them are normal is the app's choice, too.
@@ -87,6 +128,59 @@ DEFAULT_GATES: Final[tuple[Gate, ...]] = (
     ErrorRateGate(),
     ErrorRateGate(name="latency", kinds=("slow",), ceiling=0.5),
 )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class GuardrailSettings:
+    """What all gates that compare share; see `guardrail.GuardrailPolicy`.
+
+    Attributes:
+        alpha: probability of a false breach by comparison over the whole rollout, all gates and looks together.
+        beta: probability of opening a gate on "not worse" although the candidate sits on its margin.
+        suspicion: evidence from which a wave is held although it is far from a breach.
+        min_requests: what each arm needs in a wave before the wave may pass.
+        stale_after: age of samples, or time without candidate requests, from which nothing passes; two looks at least.
+        restart_every: distance of the possible starts of a late regression.
+        cohorts: 16, as the SDK counts them, or 1 for counters without the label.
+        sample_ratio: whether newly exposed users must be split as planned. They are counted once in each *process*,
+            so it is right only where a user stays with one process.
+        on_inconclusive: what becomes of a last gate that its maximum time has not opened.
+    """
+
+    alpha: float = 0.05
+    beta: float = 0.05
+    suspicion: float = 2.0
+    min_requests: int = 50
+    stale_after: timedelta = timedelta(minutes=5)
+    restart_every: timedelta = timedelta(minutes=10)
+    cohorts: int = COHORTS
+    sample_ratio: bool = False
+    on_inconclusive: OnInconclusive = OnInconclusive.ASK
+
+    def __post_init__(self) -> None:
+        if self.cohorts not in (1, COHORTS):
+            raise Invalid("cohorts", f"{self.cohorts} is not what the SDK counts", f"{COHORTS}, or 1 for none")
+        if self.stale_after <= timedelta(0):
+            raise Invalid("stale_after", f"{self.stale_after} is not an age", "more than 0, such as 5m")
+        self.policy(GuardrailPolicy(), tick=timedelta(0))  # checks itself
+
+    def policy(self, rest: GuardrailPolicy, *, tick: timedelta) -> GuardrailPolicy:
+        """The policy with these settings, for looks so far apart."""
+        tick = tick or self.stale_after / 2
+        return replace(
+            rest,
+            cohorts=self.cohorts,
+            alpha=self.alpha,
+            beta=self.beta,
+            suspicion=self.suspicion,
+            min_requests=self.min_requests,
+            restart_every=self.restart_every,
+            stale_after=max(self.stale_after, 2 * tick),
+            tick=tick,
+        )
+
+
+_GUARDRAIL: Final = GuardrailSettings()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -98,6 +192,7 @@ class Plan:
         gates: all must pass in each wave; at least one, since nothing advances on silence.
         on_breach: what a breach does.
         interval: time between two looks at the gates.
+        guardrail: what all gates that compare share.
         on_no_data: for gates without one of their own.
         on_cannot_measure: for gates without one of their own.
         hold_out: share of the users that the candidate never reaches while the rollout lasts, in 1/100,000, so that
@@ -108,7 +203,8 @@ class Plan:
     waves: tuple[Wave, ...] = DEFAULT_WAVES
     gates: tuple[Gate, ...] = DEFAULT_GATES
     on_breach: OnBreach = OnBreach.ROLL_BACK
-    interval: timedelta = field(default=timedelta(seconds=15))
+    interval: timedelta = timedelta(seconds=15)
+    guardrail: GuardrailSettings = _GUARDRAIL
     on_no_data: SilencePolicy = _HOLD
     on_cannot_measure: SilencePolicy = _HOLD
     hold_out: int = 0
@@ -140,6 +236,36 @@ class Plan:
             raise Invalid("hold_out", f"{percent(self.hold_out):g} is out of range", "from 0 to 50 percent")
         if self.keep_hold_out and not self.hold_out:
             raise Invalid("keep_hold_out", "is true, but nobody is held out", "a hold_out, such as 5")
+        self._check_comparison()
+
+    @property
+    def compared(self) -> tuple[ComparedGate, ...]:
+        """The gates that are judged together, in the order in which the log of evidence has them."""
+        return tuple(gate for gate in self.gates if isinstance(gate, ComparedGate))
+
+    @property
+    def policy(self) -> GuardrailPolicy | None:
+        """The comparison that these gates ask for together; None where none of them compares."""
+        if not self.compared:
+            return None
+        waves: list[GuardrailWave] = []
+        for wave in self.waves:
+            share = wave.weight * (FULL_WEIGHT - self.hold_out) // FULL_WEIGHT
+            # Waves that differ by less than a hundred-thousandth of the users must still rise.
+            waves.append(wave.gate(max(share, waves[-1].weight + 1 if waves else 1)))
+        metrics = tuple(gate.metric for gate in self.compared)
+        return self.guardrail.policy(GuardrailPolicy(metrics=metrics, waves=tuple(waves)), tick=self.interval)
+
+    def _check_comparison(self) -> None:
+        for index, gate in enumerate(self.gates):
+            if isinstance(gate, ValueGate) and self.guardrail.cohorts == 1:
+                raise Invalid(
+                    f"gates[{index}].type", "value has no variance without cohorts", f"guardrail.cohorts {COHORTS}"
+                )
+        if self.compared and all(gate.rollback_only for gate in self.compared):
+            raise Invalid(
+                "gates", "compares, but lets no wave wait for it", "at least one such gate without rollback_only"
+            )
 
 
 def percent(weight: int) -> float:

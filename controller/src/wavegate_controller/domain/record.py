@@ -6,8 +6,9 @@ from datetime import datetime
 from typing import Any, Final
 
 from wavegate_controller.domain.decision import Decision, DecisionReason
-from wavegate_controller.domain.rollout import Rollout, State
+from wavegate_controller.domain.rollout import PauseReason, Rollout, State
 from wavegate_controller.domain.transitions import Event
+from wavegate_controller.domain.verdict import Verdict
 
 #: Who signs what the reconciler decides.
 RECONCILER: Final = "wavegate"
@@ -24,6 +25,10 @@ class DecisionRecord:
         weight: exposure after it, in 1/100,000.
         revision: ruleset revision in force after it.
         verdicts: as documents, so that old records outlive changes of the code.
+        wave_before: index of the wave it was decided in; with the next three, what recomputing it needs.
+        wave_since: when that wave began.
+        evidence_since: from when on evidence counted.
+        pause_reason_before: why the rollout was paused, if it was.
     """
 
     rollout_id: str
@@ -39,6 +44,10 @@ class DecisionRecord:
     weight: int
     revision: int
     verdicts: tuple[Mapping[str, Any], ...]
+    wave_before: int | None = None
+    wave_since: datetime | None = None
+    evidence_since: datetime | None = None
+    pause_reason_before: PauseReason | None = None
     id: int = 0
 
 
@@ -66,17 +75,23 @@ def record(
         wave=after.wave,
         weight=after.weight,
         revision=revision,
-        verdicts=tuple(
-            {
-                "gate": each.gate,
-                "kind": each.kind.value,
-                "reason": str(each.reason),
-                "sentence": each.sentence,
-                "value": each.value,
-                "limit": each.limit,
-                "figures": dict(each.figures),
-                "query": each.query,
-            }
-            for each in decision.verdicts
-        ),
+        verdicts=tuple(verdict_to_document(each) for each in decision.verdicts),
+        wave_before=before.wave,
+        wave_since=before.wave_since,
+        evidence_since=before.evidence_since,
+        pause_reason_before=before.pause_reason,
     )
+
+
+def verdict_to_document(verdict: Verdict) -> Mapping[str, Any]:
+    """As it is kept."""
+    return {
+        "gate": verdict.gate,
+        "kind": verdict.kind.value,
+        "reason": str(verdict.reason),
+        "sentence": verdict.sentence,
+        "value": verdict.value,
+        "limit": verdict.limit,
+        "figures": dict(verdict.figures),
+        "query": verdict.query,
+    }

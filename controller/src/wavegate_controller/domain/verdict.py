@@ -6,6 +6,7 @@ from enum import StrEnum
 from typing import Final
 
 from wavegate_controller.domain.gates import OnSilence
+from wavegate_controller.domain.guardrail import Reason
 
 
 class VerdictKind(StrEnum):
@@ -22,28 +23,19 @@ class VerdictKind(StrEnum):
 
 
 class GateReason(StrEnum):
-    """Why a gate says what it says. `cannot_measure` verdicts carry the BrokenReason's word instead."""
+    """Why a gate says what it says.
+
+    Gates that compare carry the word of `guardrail.Reason` instead, `cannot_measure` verdicts that of BrokenReason.
+    """
 
     #: Every measurement needed is inside the limit.
     WITHIN_LIMIT = "within_limit"
     #: Enough measurements past the limit.
     LIMIT_EXCEEDED = "limit_exceeded"
-    #: The candidate fails more often than stable, beyond doubt and margin.
-    WORSE_THAN_STABLE = "worse_than_stable"
-    #: The candidate fails more often than the ceiling allows.
-    ABOVE_CEILING = "above_ceiling"
     #: The warm-up of the wave is not over.
     WARMING_UP = "warming_up"
     #: Not enough measurements in this wave yet.
     TOO_FEW_MEASUREMENTS = "too_few_measurements"
-    #: The candidate served too few requests in this wave.
-    TOO_FEW_CANDIDATE_REQUESTS = "too_few_candidate_requests"
-    #: Stable served too few requests in this wave to compare with.
-    TOO_FEW_STABLE_REQUESTS = "too_few_stable_requests"
-    #: No new samples for too long: the app is down or not scraped.
-    STALE_SAMPLES = "stale_samples"
-    #: Not bad enough to roll back, too suspicious to go on.
-    SUSPICION = "suspicion"
     #: Enough measurements past the warning limit, not enough past the limit.
     WARN_LIMIT_EXCEEDED = "warn_limit_exceeded"
     #: Too few bad looks for a breach, but the newest is one: no moment to go on.
@@ -71,9 +63,11 @@ class GateReason(StrEnum):
 
 
 #: Measured and in doubt: the wave is held and shown loudly, and never rolled back for it.
-WARNINGS: Final = frozenset(
+WARNINGS: Final[frozenset[str]] = frozenset(
     {
-        GateReason.SUSPICION,
+        Reason.SUSPICION,
+        Reason.SAMPLE_RATIO_MISMATCH,
+        Reason.INCONCLUSIVE,
         GateReason.WARN_LIMIT_EXCEEDED,
         GateReason.LAST_LOOK_BAD,
         GateReason.ALERT_PENDING,

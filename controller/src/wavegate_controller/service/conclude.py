@@ -1,19 +1,22 @@
 """Keeping what looks gave, and acting on it: judge, decide, record, publish."""
 
-from collections.abc import Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from wavegate_controller.domain.analysis import judge
+from wavegate_controller.domain.analysis import judge_all
 from wavegate_controller.domain.decision import Decision, decide
 from wavegate_controller.domain.errors import StaleVersion
 from wavegate_controller.domain.measurement import Cursor, Measurement
 from wavegate_controller.domain.publication import PublishedRuleset
 from wavegate_controller.domain.record import RECONCILER
-from wavegate_controller.domain.rollout import Rollout
+from wavegate_controller.domain.rollout import WATCHED, Rollout
+from wavegate_controller.domain.silence import silence_of
 from wavegate_controller.domain.transitions import apply
 from wavegate_controller.ports import UnitOfWork
+from wavegate_controller.service.folds import Folds
 from wavegate_controller.service.measure import Look
 from wavegate_controller.service.rollouts import commit
 from wavegate_controller.service.services import Services
@@ -61,7 +64,7 @@ def conclude(services: Services, looked: Sequence[Looked], *, now: datetime) -> 
         try:
             with services.store.transaction() as work:
                 for each in waiting[:_TOGETHER]:
-                    done.append(_try(work, each, now=now))
+                    done.append(_try(services.folds, work, each, now=now))
                     if isinstance(done[-1], _Kept) and done[-1].ruleset:
                         break
         except Exception as error:  # noqa: BLE001 - recorded by the caller
@@ -72,17 +75,17 @@ def conclude(services: Services, looked: Sequence[Looked], *, now: datetime) -> 
         waiting = waiting[len(done) :]
 
 
-def _try(work: UnitOfWork, looked: Looked, *, now: datetime) -> _Kept | Exception | None:
+def _try(folds: Folds, work: UnitOfWork, looked: Looked, *, now: datetime) -> _Kept | Exception | None:
     try:
         with work.attempt():
-            return _keep(work, looked, now=now)
+            return _keep(folds, work, looked, now=now)
     except StaleVersion:
         return None
     except Exception as error:  # noqa: BLE001 - recorded by the caller, with its traceback
         return error
 
 
-def _keep(work: UnitOfWork, looked: Looked, *, now: datetime) -> _Kept | None:
+def _keep(folds: Folds, work: UnitOfWork, looked: Looked, *, now: datetime) -> _Kept | None:
     """Keep what the look gave, and act on it, in one part of the transaction.
 
     What the metrics server said counts only if the rollout is still the one that was asked about and nobody else has
@@ -93,26 +96,44 @@ def _keep(work: UnitOfWork, looked: Looked, *, now: datetime) -> _Kept | None:
         return None
     if look.cursor is not None:
         work.evidence.save_cursor(rollout.id, look.cursor, before=looked.cursor)
-    decision = decide_now(work, rollout, look.measurements, now=now)
+    decision = decide_now(folds, work, rollout, look.measurements, now=now)
     work.evidence.add(rollout.id, look.measurements)
     after = apply(rollout, decision.event, now=now, pause_reason=decision.pause_reason)
     ruleset = commit(work, decision, before=rollout, after=after, now=now, actor=RECONCILER)
     return _Kept(after=after, decision=decision, ruleset=ruleset)
 
 
-def decide_now(work: UnitOfWork, rollout: Rollout, latest: Sequence[Measurement], *, now: datetime) -> Decision:
+def decide_now(
+    folds: Folds, work: UnitOfWork, rollout: Rollout, latest: Sequence[Measurement], *, now: datetime
+) -> Decision:
     """Judge each gate on the log and the latest, which joins it, and decide: after a restart the same."""
-    since = rollout.evidence_since or rollout.created_at
-    evidence: dict[str, list[Measurement]] = {gate.name: [] for gate in rollout.plan.gates}
-    for measurement in (*work.evidence.since(rollout.id, since), *latest):
-        if measurement.at > since:
-            evidence.setdefault(measurement.gate, []).append(measurement)
-    verdicts = [judge(gate, evidence[gate.name], rollout=rollout, now=now) for gate in rollout.plan.gates]
-    return decide(rollout, verdicts, now=now)
+    state = folds.state(work, rollout, latest)
+    evidence = evidence_of(work, rollout, latest, now=now)
+    return decide(rollout, judge_all(rollout, evidence, state, now=now), now=now)
+
+
+def evidence_of(
+    work: UnitOfWork, rollout: Rollout, latest: Sequence[Measurement], *, now: datetime
+) -> Mapping[str, Sequence[Measurement]]:
+    """Gate to its measurements of this wave.
+
+    What gates that compare have counted is folded already; only where the newest look was silent it matters since when.
+    """
+    begin = rollout.wave_since or rollout.created_at
+    heard = {each.gate for each in latest if silence_of(each.answer) is None}
+    compared = {gate.name for gate in rollout.plan.compared}
+    gates = [gate.name for gate in rollout.plan.gates if gate.name not in compared & heard]
+    stored = work.evidence.since(rollout.id, begin, until=now, gates=gates) if gates else ()
+    evidence: defaultdict[str, list[Measurement]] = defaultdict(list)
+    for each in (*stored, *latest):
+        evidence[each.gate].append(each)
+    return evidence
 
 
 def _tell(services: Services, kept: _Kept) -> Decision:
     if kept.ruleset:
         services.sink.publish(kept.ruleset)
+    if kept.after.state not in WATCHED:
+        services.folds.forget(kept.after.id)
     services.recorder.decided(kept.after, kept.decision)
     return kept.decision

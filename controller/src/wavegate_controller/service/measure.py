@@ -10,26 +10,31 @@ from typing import Final, assert_never
 from wavegate_controller.documents.duration import format_duration
 from wavegate_controller.domain.counts import (
     BAD_METRIC,
+    EXPOSED_METRIC,
     REQUESTS_METRIC,
     VALUE_METRIC,
     CounterSelector,
     Needs,
-    by_arm,
+    compared,
 )
 from wavegate_controller.domain.gates import (
     AlertCounts,
     AlertGate,
+    ComparedGate,
     ErrorRateGate,
     FeedbackGate,
     Gate,
     ManualGate,
     ThresholdGate,
+    ValueGate,
     WebhookGate,
 )
+from wavegate_controller.domain.guardrail import Exposure
 from wavegate_controller.domain.looks import ALERT_FIRING, ALERT_PENDING
 from wavegate_controller.domain.measurement import (
     Answer,
     Broken,
+    BrokenReason,
     Counts,
     Cursor,
     Feedback,
@@ -64,6 +69,8 @@ def needs_of(gate: Gate) -> Needs | None:
     match gate:
         case ErrorRateGate():
             return Needs(bad=frozenset(gate.kinds))
+        case ValueGate():
+            return Needs(values=frozenset({gate.value.value}))
         case FeedbackGate():
             return Needs(bad=frozenset({_THUMBS_DOWN}), values=frozenset({_THUMBS_UP}))
         case ThresholdGate() | AlertGate() | WebhookGate() | ManualGate():
@@ -75,6 +82,8 @@ def needs_of(gate: Gate) -> Needs | None:
 def needs(rollout: Rollout) -> Needs | None:
     """The counters that all gates of the plan need together; None where none needs any."""
     wanted = [need for gate in rollout.plan.gates if (need := needs_of(gate))]
+    if rollout.plan.guardrail.sample_ratio and rollout.plan.compared:
+        wanted.append(Needs(exposed=True))
     return reduce(or_, wanted) if wanted else None
 
 
@@ -113,9 +122,9 @@ def measure(
             case ThresholdGate():
                 query = threshold_query(gate, rollout)
                 answer = number(query)
-            case ErrorRateGate():
+            case ErrorRateGate() | ValueGate():
                 query = counter_query(gate, rollout)
-                answer = _error_counts(gate, rollout, counted)
+                answer = _counts(gate, rollout, counted)
             case FeedbackGate():
                 query = counter_query(gate, rollout)
                 answer = _feedback(gate, rollout, counted)
@@ -173,18 +182,52 @@ def _values(rollout: Rollout) -> dict[str, str]:
     }
 
 
-def counter_query(gate: ErrorRateGate | FeedbackGate, rollout: Rollout) -> str:
+def counter_query(gate: ComparedGate | FeedbackGate, rollout: Rollout) -> str:
     """The gate's counters as a selector, to look at by hand; they are read with those of other rollouts."""
     wanted = needs_of(gate) or Needs()
     return CounterSelector(flags=(rollout.flag_key,), needs=wanted).promql
 
 
-def _error_counts(gate: ErrorRateGate, rollout: Rollout, counted: Counted | Broken | None) -> Counts | Broken:
-    if counted is None:
+def _counts(gate: ComparedGate, rollout: Rollout, counted: Counted | Broken | None) -> Counts | Broken:
+    if counted is None or rollout.wave is None or rollout.wave_since is None:
         raise ValueError(f"gate {gate.name} of rollout {rollout.id} needs counters that were not asked for")
     if isinstance(counted, Broken):
         return counted
-    return by_arm(counted.increments, candidate=rollout.candidate, stable=rollout.stable, kinds=gate.kinds)
+    increments, settings = counted.increments, rollout.plan.guardrail
+    match gate:
+        case ErrorRateGate():
+            metric, kinds, unit = BAD_METRIC, gate.kinds, 1.0
+        case ValueGate():
+            metric, kinds, unit = VALUE_METRIC, (gate.value.value,), gate.metric.unit
+        case _:
+            assert_never(gate)
+    increment = compared(
+        increments,
+        candidate=rollout.candidate,
+        stable=rollout.stable,
+        metric=metric,
+        kinds=kinds,
+        cohorts=settings.cohorts,
+        unit=unit,
+    )
+    if increment is None:
+        return Broken(
+            reason=BrokenReason.COHORT_MISSING,
+            detail=f"counters of flag {rollout.flag_key} carry no label cohort, but the plan compares by "
+            f"{settings.cohorts} cohorts: is it dropped on the way? Else set guardrail.cohorts to 1",
+        )
+    return Counts(
+        increment=increment,
+        wave=rollout.wave,
+        wave_since=rollout.wave_since,
+        newest_sample_at=increments.newest_sample_at,
+        exposure=Exposure(
+            candidate=round(increments.total(EXPOSED_METRIC, rollout.candidate)),
+            stable=round(increments.total(EXPOSED_METRIC, rollout.stable)),
+        )
+        if settings.sample_ratio
+        else None,
+    )
 
 
 def _feedback(gate: FeedbackGate, rollout: Rollout, counted: Counted | Broken | None) -> Feedback | Broken:

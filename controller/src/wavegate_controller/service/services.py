@@ -1,8 +1,9 @@
 """What every use-case needs, handed in as one value."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from wavegate_controller.ports import Clock, MetricProvider, Recorder, RulesetSink, Store, Webhooks
+from wavegate_controller.service.folds import Folds
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -16,3 +17,4 @@ class Services:
     webhooks: Webhooks
     sink: RulesetSink
     recorder: Recorder
+    folds: Folds = field(default_factory=Folds)

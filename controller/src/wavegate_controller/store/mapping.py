@@ -2,9 +2,10 @@
 
 import struct
 import zlib
+from base64 import b64decode, b64encode
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any, assert_never
+from typing import Any, Final, assert_never
 
 from sqlalchemy import RowMapping
 
@@ -12,8 +13,8 @@ from wavegate.evaluation import Generation
 from wavegate_controller.documents import PlanDocument, parse, plan_to_document
 from wavegate_controller.domain.decision import DecisionReason
 from wavegate_controller.domain.flag import Flag
+from wavegate_controller.domain.guardrail import Entry, decode, encode
 from wavegate_controller.domain.measurement import (
-    ArmCounts,
     Broken,
     BrokenReason,
     Counts,
@@ -33,6 +34,9 @@ from wavegate_controller.domain.transitions import Event
 from wavegate_controller.domain.verdict import VerdictKind
 
 Columns = dict[str, Any]
+
+#: The kind of a measurement that gates compare.
+COUNTS: Final = "counts"
 
 
 def flag_to_row(flag: Flag) -> Columns:
@@ -119,7 +123,7 @@ def rollout_from_row(row: RowMapping) -> Rollout:
 
 def measurement_to_row(rollout_id: str, measurement: Measurement) -> Columns:
     """The columns of a measurement: which kind of answer, and the answer as JSON."""
-    kind, payload = _answer_to_columns(measurement.answer)
+    kind, payload = _answer_to_columns(measurement.answer, measurement.at)
     return {
         "rollout_id": rollout_id,
         "gate": measurement.gate,
@@ -185,6 +189,10 @@ def decision_to_row(record: DecisionRecord) -> Columns:
         "weight": record.weight,
         "revision": record.revision,
         "verdicts": [dict(verdict) for verdict in record.verdicts],
+        "wave_before": record.wave_before,
+        "wave_since": record.wave_since,
+        "evidence_since": record.evidence_since,
+        "pause_reason_before": None if record.pause_reason_before is None else record.pause_reason_before.value,
     }
 
 
@@ -205,6 +213,10 @@ def decision_from_row(row: RowMapping) -> DecisionRecord:
         weight=row["weight"],
         revision=row["revision"],
         verdicts=tuple(row["verdicts"]),
+        wave_before=row["wave_before"],
+        wave_since=row["wave_since"],
+        evidence_since=row["evidence_since"],
+        pause_reason_before=None if row["pause_reason_before"] is None else PauseReason(row["pause_reason_before"]),
     )
 
 
@@ -230,7 +242,7 @@ def ruleset_from_row(row: RowMapping) -> PublishedRuleset:
     )
 
 
-def _answer_to_columns(answer: Reading) -> tuple[str, Columns]:
+def _answer_to_columns(answer: Reading, at: datetime) -> tuple[str, Columns]:
     match answer:
         case Value():
             return "value", {"value": answer.value}
@@ -240,9 +252,15 @@ def _answer_to_columns(answer: Reading) -> tuple[str, Columns]:
             return "broken", {"reason": answer.reason.value, "detail": answer.detail}
         case Counts():
             newest = answer.newest_sample_at
-            return "counts", {
-                "candidate": [answer.candidate.requests, answer.candidate.bad],
-                "stable": [answer.stable.requests, answer.stable.bad],
+            entry = Entry(
+                at=at,
+                wave=answer.wave,
+                wave_since=answer.wave_since,
+                increments=(answer.increment,),
+                exposure=answer.exposure,
+            )
+            return COUNTS, {
+                "entry": b64encode(encode(entry)).decode(),
                 "newest_sample_at": None if newest is None else newest.isoformat(),
             }
         case Feedback():
@@ -274,11 +292,13 @@ def _answer_from_columns(kind: str, payload: Mapping[str, Any]) -> Reading:
         case "broken":
             return Broken(reason=BrokenReason(payload["reason"]), detail=payload["detail"])
         case "counts":
-            newest = payload["newest_sample_at"]
+            newest, entry = payload["newest_sample_at"], decode(b64decode(payload["entry"]))
             return Counts(
-                candidate=_arm(payload["candidate"]),
-                stable=_arm(payload["stable"]),
+                increment=entry.increments[0],
+                wave=entry.wave,
+                wave_since=entry.wave_since,
                 newest_sample_at=None if newest is None else datetime.fromisoformat(newest),
+                exposure=entry.exposure,
             )
         case "feedback":
             newest = payload["newest_sample_at"]
@@ -292,8 +312,3 @@ def _answer_from_columns(kind: str, payload: Mapping[str, Any]) -> Reading:
             return Judgement(**{**payload, "says": VerdictKind(payload["says"])})
         case _:
             raise ValueError(f"measurement of unknown kind {kind!r}: written by a newer version?")
-
-
-def _arm(counts: tuple[int, int]) -> ArmCounts:
-    requests, bad = counts
-    return ArmCounts(requests=requests, bad=bad)

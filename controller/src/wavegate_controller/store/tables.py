@@ -138,6 +138,10 @@ decision: Final = Table(
     Column("weight", Integer, nullable=False),
     Column("revision", Integer, nullable=False),
     Column("verdicts", JSON, nullable=False),
+    Column("wave_before", Integer),
+    Column("wave_since", UTCDateTime),
+    Column("evidence_since", UTCDateTime),
+    Column("pause_reason_before", String),
     Index(None, "rollout_id", "id"),
     # Pages go by id, so a number that was once given is never given again.
     sqlite_autoincrement=True,

@@ -4,8 +4,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Engine, Table, bindparam, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Engine, Select, Table, bindparam, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from wavegate_controller.domain.errors import Conflict, ControllerError, NotFound, StaleVersion
@@ -152,12 +153,20 @@ class SqlEvidence:
             rows = [mapping.measurement_to_row(rollout_id, each) for each in measurements]
             self.connection.execute(insert(tables.measurement), rows)
 
-    def since(self, rollout_id: str, since: datetime) -> Sequence[Measurement]:
-        """Measurements of all gates after that time, oldest first, without their queries."""
+    def since(
+        self, rollout_id: str, since: datetime, *, until: datetime | None = None, gates: Sequence[str] | None = None
+    ) -> Sequence[Measurement]:
+        """Measurements after that time, oldest first, without their queries; of all gates unless some are named."""
         table = tables.measurement
-        query = (
-            select(table).where(table.c.rollout_id == rollout_id, table.c.at > since).order_by(table.c.at, table.c.id)
-        )
+        query = _measured(rollout_id, since, until).order_by(table.c.at, table.c.id)
+        if gates is not None:
+            query = query.where(table.c.gate.in_(gates))
+        return [mapping.measurement_from_row(row) for row in self.connection.execute(query).mappings()]
+
+    def counts(self, rollout_id: str, since: datetime, *, until: datetime | None = None) -> Sequence[Measurement]:
+        """As above, in the order in which they were kept, only what was counted for gates that compare."""
+        table = tables.measurement
+        query = _measured(rollout_id, since, until).where(table.c.kind == mapping.COUNTS).order_by(table.c.id)
         return [mapping.measurement_from_row(row) for row in self.connection.execute(query).mappings()]
 
     def cursors(self, rollout_ids: Sequence[str]) -> Mapping[str, Cursor]:
@@ -252,6 +261,12 @@ class SqlStore:
         """
         with self._engine.begin() as connection:
             yield SqlUnitOfWork(connection)
+
+
+def _measured(rollout_id: str, since: datetime, until: datetime | None) -> Select[Any]:
+    table = tables.measurement
+    query = select(table).where(table.c.rollout_id == rollout_id, table.c.at > since)
+    return query if until is None else query.where(table.c.at <= until)
 
 
 def _insert(connection: Connection, table: Table, row: Columns, *, taken: ControllerError) -> None:

@@ -180,7 +180,7 @@ def error_rate_chart(
         bands=bands,
         marks=tuple(marks),
         limit=_limit(gate.ceiling, f"ceiling {gate.ceiling * 100:g} %", scale, above=True)
-        if gate.ceiling <= scale.high
+        if gate.ceiling is not None and gate.ceiling <= scale.high
         else None,
         x_ticks=_time_ticks(window),
         y_ticks=tuple(Tick(at=scale.y(value), label=f"{value * 100:g}") for value in _steps(scale)),

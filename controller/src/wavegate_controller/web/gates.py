@@ -13,6 +13,7 @@ from wavegate_controller.domain.gates import (
     LookingGate,
     ManualGate,
     ThresholdGate,
+    ValueGate,
     WebhookGate,
 )
 from wavegate_controller.domain.measurement import ArmCounts, Counts, Measurement
@@ -111,7 +112,7 @@ def _chart(
             )
         case ThresholdGate():
             return charts.threshold_chart(gate, mine, window=window, interval=interval, marks=marks)
-        case AlertGate() | FeedbackGate() | WebhookGate() | ManualGate():
+        case ValueGate() | AlertGate() | FeedbackGate() | WebhookGate() | ManualGate():
             return None
         case _:
             assert_never(gate)
@@ -124,11 +125,13 @@ def _figures(gate: Gate, verdict: Mapping[str, Any], rollout: Rollout) -> tuple[
             return (
                 _arm(rollout.candidate, "candidate", figures),
                 _arm(rollout.stable, "stable", figures),
-                Figure(
-                    label="evidence of harm",
-                    value="none yet" if value is None else odds(value),
-                    limit=f"breach at {1 / gate.alpha:g} : 1",
-                ),
+                *_evidence(verdict, rollout),
+            )
+        case ValueGate():
+            return (
+                _mean(rollout.candidate, "candidate", gate, figures),
+                _mean(rollout.stable, "stable", gate, figures),
+                *_evidence(verdict, rollout),
             )
         case ThresholdGate():
             warn = () if gate.warn is None else (_looks_past_warning(gate, figures),)
@@ -150,6 +153,29 @@ def _figures(gate: Gate, verdict: Mapping[str, Any], rollout: Rollout) -> tuple[
             return ()
         case _:
             assert_never(gate)
+
+
+def _evidence(verdict: Mapping[str, Any], rollout: Rollout) -> tuple[Figure, ...]:
+    """For and against; the comparison is one for all gates that compare."""
+    figures, several = verdict["figures"], len(rollout.plan.compared) > 1
+    together = f", all gates together {odds(verdict['value'])}" if several else ""
+    against = Figure(
+        label="evidence of harm",
+        value=odds(figures.get("regression", verdict["value"])),
+        limit=f"breach at {verdict['limit']:g} : 1{together}",
+    )
+    last = "final" in figures
+    shown, margin = ("final", "final_margin") if last else ("early", "early_margin")
+    if shown not in figures:
+        return (against,)
+    return (
+        against,
+        Figure(
+            label=f"evidence for at most {100 * figures[margin]:.3g} % worse",
+            value=odds(figures[shown]),
+            limit=f"opens {'the last gate' if last else 'the wave early'} at {figures['gate_limit']:g} : 1",
+        ),
+    )
 
 
 def _bad_looks(label: str, gate: LookingGate, figures: Mapping[str, float]) -> Figure:
@@ -199,4 +225,13 @@ def _arm(variant: str, arm: str, figures: Mapping[str, float]) -> Figure:
         label=f"{arm}: {variant}",
         value=f"{100 * bad / requests:.2f} %" if requests else "no requests",
         limit=f"{number(bad)} of {number(requests)} bad in this wave" if requests else "in this wave",
+    )
+
+
+def _mean(variant: str, arm: str, gate: ValueGate, figures: Mapping[str, float]) -> Figure:
+    requests, total = figures.get(f"{arm}_requests", 0), figures.get(f"{arm}_sum", 0)
+    return Figure(
+        label=f"{arm}: {variant}",
+        value=f"{number(total / requests)} {gate.value} a request" if requests else "no requests",
+        limit=f"{number(requests)} requests in this wave" if requests else "in this wave",
     )

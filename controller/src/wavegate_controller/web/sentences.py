@@ -10,6 +10,7 @@ from wavegate_controller.domain.decision import DecisionReason
 from wavegate_controller.domain.gates import (
     AlertCounts,
     AlertGate,
+    ComparedGate,
     ErrorRateGate,
     FeedbackGate,
     Gate,
@@ -19,6 +20,8 @@ from wavegate_controller.domain.gates import (
     Operator,
     SilencePolicy,
     ThresholdGate,
+    ValueGate,
+    ValueKind,
     WebhookGate,
 )
 from wavegate_controller.domain.plan import OnBreach, Plan, percent
@@ -66,6 +69,13 @@ _KINDS: Final = {
     "fallback": "falls back",
     "thumbs_down": "gets a thumbs down",
 }
+#: What more of a value is called.
+_COSTS: Final = {
+    ValueKind.COST_USD: "costs more a request",
+    ValueKind.TOKENS: "uses more tokens a request",
+    ValueKind.SECONDS: "takes longer a request",
+    ValueKind.CUSTOM: "has a higher mean",
+}
 _WORDS: Final = {"stopped": "emergency stop", "cancel": "cancelled", "promote": "promoted", "none": "no rollout"}
 _DID: Final = {
     Event.START: "started",
@@ -97,19 +107,19 @@ class Command:
 
 def gate_rule(gate: Gate, plan: Plan, *, candidate: str, stable: str) -> str:
     """The rule that would stop the rollout, and the one that lets it go on."""
-    return _rule(gate, _ACT[plan.on_breach], candidate=candidate, stable=stable) + _silence_rule(gate, plan)
+    return _rule(gate, plan, candidate=candidate, stable=stable) + _silence_rule(gate, plan)
 
 
-def _rule(gate: Gate, act: str, *, candidate: str, stable: str) -> str:
+def _rule(gate: Gate, plan: Plan, *, candidate: str, stable: str) -> str:
+    act = _ACT[plan.on_breach]
     match gate:
         case ErrorRateGate(kinds=kinds):
             bad = _KINDS.get(kinds[0]) if len(kinds) == 1 else None
             bad = bad or f"goes wrong ({', '.join(kinds)})"
-            return (
-                f"{act} when “{candidate}” {bad} more often than “{stable}”: "
-                f"evidence {1 / gate.alpha:g} : 1, or above {gate.ceiling * 100:g} % at any time. "
-                f"Passes a wave from {gate.min_requests} requests of each on."
-            )
+            ceiling = "" if gate.ceiling is None else f", or above {gate.ceiling * 100:g} % at any time"
+            return f"{act} when “{candidate}” {bad} more often than “{stable}”{_compared(gate, plan, ceiling)}"
+        case ValueGate(value=value):
+            return f"{act} when “{candidate}” {_COSTS[value]} than “{stable}”{_compared(gate, plan, '')}"
         case ThresholdGate():
             held = (
                 "" if gate.warn is None else f" Held when they are {_OUTSIDE[gate.operator].format(f'{gate.warn:g}')}."
@@ -140,6 +150,18 @@ def _rule(gate: Gate, act: str, *, candidate: str, stable: str) -> str:
             return f"Passes a wave when a person says so; {act.lower()} when a person says breach.{asked}"
         case _:
             assert_never(gate)
+
+
+def _compared(gate: ComparedGate, plan: Plan, ceiling: str) -> str:
+    """The rest of a comparing gate's rule: how sure it must be, and when it lets a wave pass."""
+    together = ", all gates that compare taken together" if len(plan.compared) > 1 else ""
+    sure = f": evidence {1 / plan.guardrail.alpha:g} : 1{together}{ceiling}."
+    if gate.rollback_only:
+        return f"{sure} No wave waits for it."
+    return (
+        f"{sure} Passes a wave from {plan.guardrail.min_requests} requests of each on, once there is no suspicion; the "
+        f"last one before everybody only when at most {gate.final_margin * 100:g} % worse is shown."
+    )
 
 
 def _looks(gate: LookingGate) -> str:
