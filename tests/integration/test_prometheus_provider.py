@@ -11,7 +11,7 @@ import pytest
 
 from support.prometheus import now, wait_until
 from wavegate_controller.demo.prometheus import LocalPrometheus, PrometheusError, find_prometheus
-from wavegate_controller.domain.counts import REQUESTS_METRIC, CounterSelector, Needs, advance, by_arm
+from wavegate_controller.domain.counts import BAD_METRIC, REQUESTS_METRIC, CounterSelector, Needs, advance
 from wavegate_controller.domain.errors import Invalid
 from wavegate_controller.domain.measurement import ArmCounts, Broken, BrokenReason, NoData, NoDataReason, Value
 from wavegate_controller.providers import Access, PrometheusProvider
@@ -32,8 +32,13 @@ class Counted:
         series = self.provider.samples(self.selector, at=at, lookback=LOOKBACK)
         assert not isinstance(series, Broken), series
         increments, self.cursor = advance(self.cursor, series, at=at)
-        counts = by_arm(increments, candidate="new", stable="old", kinds=["error"])
-        return {"new": counts.candidate, "old": counts.stable}
+        return {
+            variant: ArmCounts(
+                requests=round(increments.total(REQUESTS_METRIC, variant)),
+                bad=round(increments.total(BAD_METRIC, variant, kinds=["error"])),
+            )
+            for variant in ("new", "old")
+        }
 
 
 @pytest.fixture(scope="module")

@@ -8,13 +8,13 @@ from sqlalchemy import insert, select
 from sqlalchemy.exc import StatementError
 
 from support.database import database
-from support.rollouts import NOW, a_flag, a_rollout
+from support.rollouts import NOW, a_flag, a_rollout, counts
 from wavegate.evaluation import Generation
 from wavegate_controller.domain.counts import series_key
 from wavegate_controller.domain.decision import DecisionReason
 from wavegate_controller.domain.errors import NotFound, StaleVersion
+from wavegate_controller.domain.guardrail import Exposure, Increment
 from wavegate_controller.domain.measurement import (
-    ArmCounts,
     Broken,
     BrokenReason,
     Counts,
@@ -24,7 +24,17 @@ from wavegate_controller.domain.measurement import (
     NoDataReason,
     Value,
 )
-from wavegate_controller.domain.plan import Approval, ErrorRateGate, OnBreach, Operator, Plan, ThresholdGate, Wave
+from wavegate_controller.domain.plan import (
+    Approval,
+    ErrorRateGate,
+    GuardrailSettings,
+    OnBreach,
+    OnInconclusive,
+    Operator,
+    Plan,
+    ThresholdGate,
+    Wave,
+)
 from wavegate_controller.domain.publication import PublishedRuleset
 from wavegate_controller.domain.record import DecisionRecord
 from wavegate_controller.domain.rollout import PauseReason, State
@@ -121,8 +131,9 @@ def test_a_flag_comes_back_as_it_was_stored(store, flag):
                         warm_up=timedelta(seconds=90),
                         window=timedelta(minutes=2),
                     ),
-                    ErrorRateGate(name="bad", kinds=("error", "slow"), alpha=0.01, min_requests=3),
+                    ErrorRateGate(name="bad", kinds=("error", "slow"), absolute_margin=0.001, ceiling=None),
                 ),
+                guardrail=GuardrailSettings(alpha=0.01, min_requests=3, on_inconclusive=OnInconclusive.ADVANCE),
                 on_breach=OnBreach.STEP_BACK,
                 interval=timedelta(seconds=1.5),
             ),
@@ -154,11 +165,15 @@ def test_a_rollout_comes_back_as_it_was_stored(store, rollout):
         *(NoData(reason=reason) for reason in NoDataReason),
         *(Broken(reason=reason, detail='502: "Bad Gateway"\n<ü>') for reason in BrokenReason),
         Counts(
-            candidate=ArmCounts(requests=2**60, bad=3),
-            stable=ArmCounts(requests=5),
+            increment=Increment(
+                candidate_requests=(2**60, 3), candidate_amount=(1, 0), stable_requests=(5, 0), stable_amount=(0, 7)
+            ),
+            wave=1,
+            wave_since=NOW - timedelta(microseconds=1),
             newest_sample_at=NOW + timedelta(milliseconds=123),
+            exposure=Exposure(candidate=3, stable=4),
         ),
-        Counts(candidate=ArmCounts(), stable=ArmCounts(), newest_sample_at=None),
+        counts((0, 0), (0, 0), newest_sample_at=None),
     ],
     ids=str,
 )
@@ -244,6 +259,10 @@ def test_a_decision_comes_back_with_its_verdicts_and_an_id(store):
         state=State.ROLLED_BACK,
         comment="drill — ü",
         wave=None,
+        wave_before=1,
+        wave_since=NOW - timedelta(minutes=5),
+        evidence_since=NOW - timedelta(hours=1),
+        pause_reason_before=PauseReason.OPERATOR,
         verdicts=(
             {
                 "gate": "error-rate",

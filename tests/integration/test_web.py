@@ -178,7 +178,7 @@ def test_a_flag_shows_percentage_target_wave_cause_and_rules_of_its_rollout(stag
         "Moved by Wavegate, automatically: promoted, error-rate: candidate 2.00% bad",
         "Since 12:01:00 UTC, for 10 s",
         "Bakes until 12:02:00 UTC, 50 s left",
-        "Holds baking all gates pass",
+        "Holds baking error-rate: candidate 2.00% bad",
         "Rolls back when “on” fails more often than “off”: evidence 20 : 1, or above 25 % at any time.",
         "Passes while p95-latency is below 0.8. Rolls back when 2 of the last 3 looks are 0.8 or above.",
         "must stay < 0.8",

@@ -58,7 +58,7 @@ class HandMetrics:
     failures: int = 0
 
     def count(self, variant: str, requests: int, bad: int = 0, *, instance: str = "shop:1") -> None:
-        """Requests and errors of users of all cohorts in turn; like the SDK's, all counters exist from the first one on."""
+        """Requests and errors, all cohorts in turn; like the SDK's, all counters exist from the first one on."""
         for metric, kinds in KINDS.items():
             for kind in kinds:
                 for cohort in COHORTS_OF[metric]:

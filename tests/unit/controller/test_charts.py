@@ -5,13 +5,12 @@ from datetime import timedelta
 
 import pytest
 
+from support import rollouts
 from support.rollouts import NOW, a_rollout, a_threshold, an_error_rate
 from wavegate_controller.domain.decision import Decision, DecisionReason
 from wavegate_controller.domain.measurement import (
-    ArmCounts,
     Broken,
     BrokenReason,
-    Counts,
     Measurement,
     NoData,
     NoDataReason,
@@ -41,11 +40,7 @@ def values(*numbers):
 
 
 def counts(candidate=(0, 0), stable=(0, 0), scraped=0):
-    return Counts(
-        candidate=ArmCounts(requests=candidate[0], bad=candidate[1]),
-        stable=ArmCounts(requests=stable[0], bad=stable[1]),
-        newest_sample_at=NOW + timedelta(seconds=scraped),
-    )
+    return rollouts.counts(candidate, stable, newest_sample_at=NOW + timedelta(seconds=scraped))
 
 
 def threshold(measurements, **gate):

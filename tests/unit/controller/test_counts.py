@@ -16,12 +16,13 @@ from wavegate_controller.domain.counts import (
     Increments,
     Needs,
     advance,
-    by_arm,
+    compared,
     copies,
     missing,
     series_key,
 )
-from wavegate_controller.domain.measurement import ArmCounts, Cursor, Series
+from wavegate_controller.domain.guardrail import Increment
+from wavegate_controller.domain.measurement import Cursor, Series
 
 AT = datetime(2026, 1, 1, tzinfo=UTC)
 T = AT.timestamp()
@@ -149,17 +150,44 @@ def test_requests_and_bad_outcomes_are_summed_by_arm_over_cohorts():
         newest_sample_at=AT,
     )
 
-    counts = by_arm(increments, candidate="on", stable="off", kinds=("error",))
+    def counted(cohorts, stable="off"):
+        return compared(increments, candidate="on", stable=stable, metric=BAD_METRIC, kinds=("error",), cohorts=cohorts)
 
-    assert counts.candidate == ArmCounts(requests=15, bad=2)
-    assert counts.stable == ArmCounts(requests=80, bad=0)
-    assert counts.newest_sample_at == AT
+    assert counted(1) == Increment(
+        candidate_requests=(15,), candidate_amount=(2,), stable_requests=(80,), stable_amount=(0,)
+    )
+    assert counted(16, stable="nobody") == Increment(
+        candidate_requests=(0, 10, 5, *[0] * 13),
+        candidate_amount=(0, 2, *[0] * 14),
+        stable_requests=(0,) * 16,
+        stable_amount=(0,) * 16,
+    )
+
+
+def test_counters_without_a_cohort_are_not_compared_by_cohorts():
+    increments = Increments(
+        amounts={CounterKey(REQUESTS_METRIC, "", "on", 1): 10, CounterKey(REQUESTS_METRIC, "", "off", None): 80},
+        newest_sample_at=AT,
+    )
+
+    assert compared(increments, candidate="on", stable="off", metric=BAD_METRIC, kinds=(), cohorts=16) is None
+
+
+def test_values_are_kept_in_whole_steps():
+    increments = Increments(amounts={CounterKey(VALUE_METRIC, "cost_usd", "on", 0): 0.0123456}, newest_sample_at=AT)
+
+    counted = compared(
+        increments, candidate="on", stable="off", metric=VALUE_METRIC, kinds=("cost_usd",), cohorts=1, unit=1e-6
+    )
+
+    assert counted is not None
+    assert counted.candidate_amount == (12_346,)
 
 
 def test_without_any_sample_there_is_no_newest_one():
     increments, _ = advance(Cursor(read_at=AT, last={}), [], at=AT)
 
-    assert by_arm(increments, candidate="on", stable="off", kinds=("error",)).newest_sample_at is None
+    assert increments.newest_sample_at is None
 
 
 # What is asked

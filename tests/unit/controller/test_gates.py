@@ -2,13 +2,14 @@
 
 import math
 import random
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from support.rollouts import NOW, a_plan, a_rollout, a_threshold
+from support.rollouts import NOW, a_plan, a_rollout, a_threshold, counted, counts, judged
 from wavegate_controller.domain.analysis import judge
 from wavegate_controller.domain.feedback import interval
 from wavegate_controller.domain.gates import (
@@ -21,12 +22,11 @@ from wavegate_controller.domain.gates import (
     Operator,
     WebhookGate,
 )
+from wavegate_controller.domain.guardrail import Reason
 from wavegate_controller.domain.looks import ALERT_FIRING, ALERT_PENDING, is_due
 from wavegate_controller.domain.measurement import (
-    ArmCounts,
     Broken,
     BrokenReason,
-    Counts,
     Feedback,
     Judgement,
     Measurement,
@@ -63,6 +63,9 @@ def looks(*answers: Reading, gate: str = "g", every: timedelta = LOOK) -> list[M
 def verdict(gate: Gate, *answers: Reading, rollout=None, every: timedelta = LOOK) -> Verdict:
     measured = looks(*answers, every=every)
     now = measured[-1].at if measured else NOW + LOOK
+    if isinstance(gate, ErrorRateGate):
+        named = [replace(each, gate=gate.name) for each in measured]
+        return judged(a_rollout(plan=a_plan(gates=(gate,))), *named, now=now)[0]
     return judge(gate, measured, rollout=rollout or a_rollout(), now=now)
 
 
@@ -310,21 +313,23 @@ class TestManual:
 
 def test_an_app_that_never_calls_a_request_slow_passes_the_latency_gate():
     gate = ErrorRateGate(name="latency", kinds=("slow",))
-    served = Counts(candidate=ArmCounts(requests=40), stable=ArmCounts(requests=360), newest_sample_at=NOW + 2 * LOOK)
+    rollout = a_rollout(plan=a_plan(gates=(gate,)))
+    served = [counted(minute, candidate=(40, 0), stable=(360, 0), gate="latency") for minute in range(1, 41)]
 
-    assert verdict(gate, served, served).kind is VerdictKind.PASS
+    assert judged(rollout, *served)[0].kind is VerdictKind.PASS
 
 
 def test_a_hold_out_is_a_control_at_100_percent_and_must_be_heard_of():
-    gate = ErrorRateGate()
-    alone = Counts(candidate=ArmCounts(requests=500, bad=5), stable=ArmCounts(), newest_sample_at=NOW + LOOK)
-    held_out = a_rollout(wave=3, plan=a_plan(hold_out=5_000))
+    alone = [counted(minute, candidate=(500, 5), stable=(0, 0), wave=3) for minute in range(1, 41)]
 
-    assert verdict(gate, alone, rollout=a_rollout(wave=3)).kind is VerdictKind.PASS
-    assert said(verdict(gate, alone, rollout=held_out)) == (HELD, GateReason.TOO_FEW_STABLE_REQUESTS)
+    def all_in(**plan):
+        return a_rollout(wave=3, plan=a_plan(gates=(ErrorRateGate(),), **plan))
+
+    assert judged(all_in(), *alone)[0].kind is VerdictKind.PASS
+    assert said(judged(all_in(hold_out=5_000), *alone)[0]) == (HELD, Reason.TOO_FEW_STABLE_REQUESTS)
 
 
-silent_counts = Counts(candidate=ArmCounts(), stable=ArmCounts(requests=90), newest_sample_at=NOW)
+silent_counts = counts((0, 0), (90, 0), newest_sample_at=NOW)
 silence = st.lists(
     st.one_of(
         st.builds(lambda reason: NoData(reason=reason), st.sampled_from(NoDataReason)),
@@ -360,6 +365,8 @@ def test_no_gate_ever_passes_or_breaches_on_silence(gate: Gate, answers: list[Re
 def test_what_a_gate_saw_before_is_no_pass_while_the_server_is_away(gate: Gate, answers: list[Reading]):
     if isinstance(gate, ManualGate):
         return
-    good = {"evals": PASS, "slow": QUIET, "feedback": people(900, up=50)}.get(gate.name, Value(value=0.1))
+    counted_well = counts((500, 5), (500, 5), newest_sample_at=NOW)
+    measured = {"evals": PASS, "slow": QUIET, "feedback": people(900, up=50), "error-rate": counted_well}
+    good = measured.get(gate.name, Value(value=0.1))
 
     assert verdict(gate, good, good, good, *answers, OUTAGE).kind is not VerdictKind.PASS

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from support.rollouts import NOW, a_plan, a_rollout, a_threshold, an_error_rate, counted
+from support.rollouts import NOW, a_plan, a_rollout, a_threshold, an_error_rate, counted, judged
 from wavegate_controller.domain.analysis import judge
 from wavegate_controller.domain.decision import DecisionReason, decide
 from wavegate_controller.domain.gates import Gate, ManualGate, OnSilence, SilencePolicy
@@ -104,12 +104,12 @@ def test_the_warm_up_of_a_gate_is_no_silence():
 
 
 def test_no_requests_of_the_candidate_are_no_data_for_a_comparison():
-    gate = an_error_rate(on_no_data=PAUSE)
+    rollout = a_rollout(plan=a_plan(gates=(an_error_rate(on_no_data=PAUSE),)))
     nobody = [counted(minute, candidate=(0, 0), stable=(500, 5)) for minute in range(1, 12)]
     somebody = [*nobody[:5], counted(6, candidate=(1, 0), stable=(500, 5)), *nobody[6:]]
 
-    assert verdict(gate, nobody).asks_for is OnSilence.PAUSE
-    assert verdict(gate, somebody).asks_for is None
+    assert judged(rollout, *nobody)[0].asks_for is OnSilence.PAUSE
+    assert judged(rollout, *somebody)[0].asks_for is None
 
 
 def test_a_wave_that_nobody_judges_is_silent_from_its_beginning():
