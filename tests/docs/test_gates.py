@@ -9,7 +9,9 @@ import yaml
 
 from wavegate_controller.documents import PlanDocument, parse
 from wavegate_controller.documents import gates as documents
+from wavegate_controller.documents.plans import GuardrailDocument
 from wavegate_controller.domain.gates import LookingGate
+from wavegate_controller.domain.guardrail import Reason
 from wavegate_controller.domain.measurement import BrokenReason, Judgement, NoDataReason
 from wavegate_controller.domain.presets import OFFERS
 from wavegate_controller.domain.verdict import WARNINGS, GateReason
@@ -18,6 +20,8 @@ from wavegate_controller.providers.webhook import read_answer
 PAGE = (Path(__file__).parents[2] / "docs" / "gates.md").read_text(encoding="utf-8")
 KINDS = {
     "error_rate": documents.ErrorRateGateDocument,
+    "value": documents.ValueGateDocument,
+    "Gates that compare": documents.ComparingGateDocument,
     "threshold": documents.ThresholdGateDocument,
     "alert": documents.AlertGateDocument,
     "feedback": documents.FeedbackGateDocument,
@@ -45,8 +49,17 @@ def test_every_field_of_every_kind_of_gate_is_documented(kind: str):
     fields = set(KINDS[kind].model_fields)
     if kind not in ("Presets", "Silence"):
         fields -= COMMON | LOOKS
+        if kind in ("error_rate", "value"):
+            fields -= set(documents.ComparingGateDocument.model_fields)
 
     assert fields <= set(documented(section(kind)))
+
+
+def test_the_settings_of_the_guardrail_are_documented_with_their_defaults():
+    rows = dict(re.findall(r"^\| `(\w+)` \| *`?([^|`]*?)`? *\|", section("The plan's guardrail"), re.MULTILINE))
+    settings = {name: str(field.default).lower() for name, field in GuardrailDocument.model_fields.items()}
+
+    assert {name: rows[name] for name in settings} == settings
 
 
 def test_what_gates_have_in_common_is_documented_once():
@@ -68,7 +81,7 @@ def test_the_defaults_of_the_page_are_those_of_the_code(kind: str):
             assert said == str(field.default).lower(), name
 
 
-@pytest.mark.parametrize("reason", [*GateReason, *NoDataReason])
+@pytest.mark.parametrize("reason", [*GateReason, *Reason, *NoDataReason])
 def test_every_reason_of_a_verdict_is_explained(reason: str):
     assert f"`{reason}`" in PAGE
 
@@ -102,6 +115,7 @@ def test_the_example_plan_has_every_kind_of_gate_and_is_accepted():
 
     assert {type(gate).__name__ for gate in plan.gates} == {
         "ErrorRateGate",
+        "ValueGate",
         "ThresholdGate",
         "AlertGate",
         "FeedbackGate",
