@@ -150,6 +150,10 @@ class EvidenceRepository(Protocol):
 class DecisionRepository(Protocol):
     """What happened to the rollouts; append-only."""
 
+    def get(self, decision_id: int) -> DecisionRecord:
+        """One decision; raises NotFound."""
+        ...
+
     def add(self, record: DecisionRecord) -> DecisionRecord:
         """Append; the stored one has its id."""
         ...

@@ -108,6 +108,10 @@ class RemoteController:
         query = {"limit": limit, "before": before, "moves_only": "true" if moves_only else None}
         return self._items(f"rollouts/{_segment(reference)}/decisions", query)
 
+    def explanation(self, decision_id: int) -> Document:
+        """A decision made again from its evidence."""
+        return self._ask("GET", f"decisions/{decision_id}/explanation")
+
     def status(self) -> Document:
         """Environment, ruleset revision in force, and the controller's version."""
         return self._ask("GET", "status")

@@ -62,7 +62,10 @@ def rollout_panel(
         decisions: to list beneath it, newest first.
         now: to say how long ago something was; without it only times are shown.
     """
-    parts: list[RenderableType] = [*_position(document, now), Text(), *_gates(document), Text(), _next(document, now)]
+    parts: list[RenderableType] = [*_position(document, now), Text(), *_gates(document), Text()]
+    if document.get("guardrail"):
+        parts += [*comparison(document["guardrail"]), Text()]
+    parts.append(_next(document, now))
     if decisions:
         parts += [Text(), decisions_table(decisions)]
     title = Text.assemble(_text(document["id"], "bold"), " · ", _state(document))
@@ -70,13 +73,77 @@ def rollout_panel(
     return Panel(Group(*parts), title=title, title_align="left", border_style=style, padding=(0, 1))
 
 
+def explanation_panel(document: Document) -> RenderableType:
+    """A decision made again: what was said, what the evidence says, and each number beside its limit."""
+    decision = document["decision"]
+    parts: list[RenderableType] = [
+        _text(
+            f"{decision['rollout']} at {_clock(decision['at'])}: {_command(decision['event'])} by {decision['actor']}"
+        ),
+        Padding(_text(_reasoned(decision), "dim"), (0, 0, 0, 2)),
+        Text(),
+    ]
+    agrees = {
+        None: ("· a person decided, or nothing was kept to make it again from", "dim"),
+        True: ("✓ made again from the evidence: the same, bit by bit", "green"),
+        False: ("✗ made again from the evidence: NOT the same", "bold red"),
+    }
+    parts.append(Text(*agrees[document["agrees"]]))
+    if document["agrees"] is False:
+        again = document["again"]
+        parts.append(Padding(_text(f"{_command(again['event'])}: {_reasoned(again)}"), (0, 0, 0, 2)))
+    if guardrail := document["guardrail"]:
+        parts += [Text(), *comparison(guardrail)]
+    elif decision["verdicts"]:
+        parts += [
+            Text(),
+            *(_text(f"{each['gate']}  {each['kind']}: {each['sentence']}") for each in decision["verdicts"]),
+        ]
+    return Panel(Group(*parts), title=f"decision {decision['id']}", title_align="left", padding=(0, 1))
+
+
+def comparison(guardrail: Document) -> Iterable[RenderableType]:
+    """Candidate beside stable, for each gate that compares: rates, interval, evidence, and what is yet to come."""
+    odds = f"{guardrail['evidence']:.3g} : 1 against 'no worse', breach at {guardrail['evidence_limit']:g} : 1"
+    yield Text.assemble(
+        ("candidate beside stable  ", "bold"), f"{guardrail['outcome']} · {guardrail['reason']} · {odds}"
+    )
+    for metric in guardrail["metrics"]:
+        yield Text.assemble(("  ", ""), (metric["name"], "bold"), "  ", "; ".join(_compared(metric, guardrail)))
+
+
+def _compared(metric: Document, guardrail: Document) -> Iterable[str]:
+    counts, unit = metric["in_wave"], metric["unit"]
+    for arm in ("candidate", "stable"):
+        requests, amount = counts[f"{arm}_requests"], counts[f"{arm}_amount"] * unit
+        share = "no requests" if not requests else f"{amount / requests:.4g} a request ({amount:.6g} of {requests})"
+        yield f"{arm} {share}"
+    if interval := metric["interval"]:
+        high = "any" if interval["high"] is None else f"{interval['high']:.3g}"
+        yield f"{interval['low']:.3g} to {high} times stable's ({interval['level']:.0%} at all times)"
+    yield f"evidence {metric['regression']:.3g} : 1 of harm"
+    shown, margin = ("final", "final_margin") if metric["final"] is not None else ("early", "early_margin")
+    yield (
+        f"{metric[shown]:.3g} : 1 for at most {metric[margin]:.0%} worse, gate opens at {guardrail['gate_limit']:g} : 1"
+    )
+    if metric["design_effect"] is not None:
+        yield f"design effect {metric['design_effect']:.3g}"
+    forecast = metric["forecast"] or {}
+    if forecast.get("bad_outcomes") is not None:
+        yield f"the gate needs about {forecast['bad_outcomes']} bad outcomes"
+    if forecast:
+        remaining = forecast["remaining_seconds"]
+        yield "no end in sight at this traffic" if remaining is None else f"may open in {_seconds(remaining)}"
+
+
 def decisions_table(documents: Iterable[Document]) -> RenderableType:
     """What happened, in the order given."""
-    table = _table("at (UTC)", "event", "users", "by")
+    table = _table("id", "at (UTC)", "event", "users", "by")
     table.add_column("why", ratio=1, overflow="fold")
     for document in documents:
         held = document["event"] == Event.TICK
         table.add_row(
+            Text(f"{document['id']}", "dim"),
             Text(f"{_time(document['at']):%m-%d %H:%M:%S}"),
             Text("hold", "dim") if held else Text(_command(document["event"]), _STATE_STYLE[document["state"]]),
             Text(f"{document['percent']:g} %"),

@@ -6,6 +6,7 @@ from typing import Final
 from flask import Blueprint, Response, request
 
 from wavegate_controller.api import errors
+from wavegate_controller.api.decisions import make_decisions
 from wavegate_controller.api.flags import make_flags
 from wavegate_controller.api.health import make_health
 from wavegate_controller.api.presets import make_presets
@@ -37,7 +38,14 @@ def make_api(services: Services, *, tokens: Mapping[str, str]) -> Blueprint:
         response.cache_control.no_store = True
         return response
 
-    for part in (make_flags(services), make_rollouts(services), make_presets(), make_status(services)):
+    parts = (
+        make_flags(services),
+        make_rollouts(services),
+        make_decisions(services),
+        make_presets(),
+        make_status(services),
+    )
+    for part in parts:
         v1.register_blueprint(part)
     api = Blueprint("api", __name__)
     api.register_blueprint(v1)

@@ -93,7 +93,13 @@ def make_rollouts(services: Services) -> Blueprint:
 
 def rollout_shown(view: RolloutView) -> dict[str, Any]:
     """The document of a rollout as it was read."""
-    return rollout_to_document(view.rollout, latest=view.latest, moved=view.moved, flag_enabled=view.flag_enabled)
+    return rollout_to_document(
+        view.rollout,
+        latest=view.latest,
+        moved=view.moved,
+        flag_enabled=view.flag_enabled,
+        guardrail=view.guardrail,
+    )
 
 
 def _event(name: str) -> Event:

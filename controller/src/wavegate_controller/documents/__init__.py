@@ -1,5 +1,6 @@
 """Flags, plans and rollouts as JSON or YAML documents: the border where untyped data becomes domain values."""
 
+from wavegate_controller.documents.explanations import assessment_to_document
 from wavegate_controller.documents.flags import FlagDocument, flag_to_document
 from wavegate_controller.documents.plans import PlanDocument, plan_to_document
 from wavegate_controller.documents.presets import presets_to_documents
@@ -11,6 +12,7 @@ __all__ = [
     "FlagDocument",
     "PlanDocument",
     "RolloutDocument",
+    "assessment_to_document",
     "decision_to_document",
     "flag_to_document",
     "parse",

@@ -3,7 +3,9 @@
 from datetime import datetime
 from typing import Any
 
+from wavegate_controller.documents.explanations import assessment_to_document
 from wavegate_controller.documents.plans import plan_to_document
+from wavegate_controller.domain.guardrail import Assessment
 from wavegate_controller.domain.plan import percent
 from wavegate_controller.domain.record import DecisionRecord
 from wavegate_controller.domain.rollout import Rollout
@@ -11,7 +13,12 @@ from wavegate_controller.domain.transitions import REQUESTS, allowed
 
 
 def rollout_to_document(
-    rollout: Rollout, *, latest: DecisionRecord | None, moved: DecisionRecord | None, flag_enabled: bool
+    rollout: Rollout,
+    *,
+    latest: DecisionRecord | None,
+    moved: DecisionRecord | None,
+    flag_enabled: bool,
+    guardrail: Assessment | None = None,
 ) -> dict[str, Any]:
     """A rollout, why it is where it is, and what may be asked of it now.
 
@@ -39,6 +46,7 @@ def rollout_to_document(
         "version": rollout.version,
         "latest_decision": latest and decision_to_document(latest),
         "moved_by": moved and decision_to_document(moved),
+        "guardrail": guardrail and assessment_to_document(guardrail),
         "plan": plan_to_document(rollout.plan),
     }
 

@@ -1,12 +1,13 @@
 """What pages, the API and the CLI show: read-only views, each read in one transaction."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 
 from wavegate_controller.domain.errors import NotFound
 from wavegate_controller.domain.flag import Flag
+from wavegate_controller.domain.guardrail import Assessment, explain
 from wavegate_controller.domain.measurement import Measurement
 from wavegate_controller.domain.publication import PublishedRuleset
 from wavegate_controller.domain.record import DecisionRecord
@@ -26,12 +27,15 @@ class RolloutView:
         latest: the newest decision, a hold included; its verdicts are the gates as they stand.
         moved: the newest decision that changed anything: who or what moved it, and when.
         flag_enabled: False while the emergency stop overrides the rollout.
+        guardrail: the comparison of candidate and stable now, with intervals and forecasts; None where nobody asked
+            for one rollout alone, where nothing is watched, and where no gate compares.
     """
 
     rollout: Rollout
     latest: DecisionRecord | None
     moved: DecisionRecord | None
     flag_enabled: bool
+    guardrail: Assessment | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -91,7 +95,8 @@ def rollout_view(services: Services, reference: str) -> RolloutView:
         NotFound: neither.
     """
     with services.store.transaction() as work:
-        return _rollout_view(work, _find(work, services.environment, reference))
+        view = _rollout_view(work, _find(work, services.environment, reference))
+        return replace(view, guardrail=_guardrail(services, work, view.rollout))
 
 
 def history(
@@ -137,6 +142,7 @@ def flag_story(services: Services, key: str, *, looks: int, moves: int, lookback
         if view.rollout is None:
             return FlagStory(view=view, now=now, since=now, until=now, decisions=(), measurements=())
         rollout = view.rollout.rollout
+        view = replace(view, rollout=replace(view.rollout, guardrail=_guardrail(services, work, rollout)))
         decisions = list(work.decisions.list(rollout.id, limit=looks))
         if len(decisions) == looks:
             decisions.extend(work.decisions.list(rollout.id, limit=moves, before=decisions[-1].id, moves_only=True))
@@ -177,3 +183,9 @@ def _rollout_view(work: UnitOfWork, rollout: Rollout) -> RolloutView:
         moved=next(iter(work.decisions.list(rollout.id, limit=1, moves_only=True)), None),
         flag_enabled=flag.enabled,
     )
+
+
+def _guardrail(services: Services, work: UnitOfWork, rollout: Rollout) -> Assessment | None:
+    policy = rollout.plan.policy if rollout.state in WATCHED else None
+    state = None if policy is None else services.folds.state(work, rollout)
+    return None if policy is None or state is None else explain(policy, state, now=services.clock.now())

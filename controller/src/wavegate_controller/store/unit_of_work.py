@@ -194,6 +194,14 @@ class SqlDecisions:
 
     connection: Connection
 
+    def get(self, decision_id: int) -> DecisionRecord:
+        """One decision; raises NotFound."""
+        query = select(tables.decision).where(tables.decision.c.id == decision_id)
+        row = self.connection.execute(query).mappings().one_or_none()
+        if row is None:
+            raise NotFound("decision", str(decision_id))
+        return mapping.decision_from_row(row)
+
     def add(self, record: DecisionRecord) -> DecisionRecord:
         """Append; the stored one has its id."""
         statement = insert(tables.decision).values(mapping.decision_to_row(record)).returning(tables.decision.c.id)

@@ -1,0 +1,82 @@
+"""A decision made again from what is stored: the same numbers, or the record is not what it says."""
+
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from wavegate_controller.domain.analysis import judge_all
+from wavegate_controller.domain.decision import Decision, decide
+from wavegate_controller.domain.guarding import entries
+from wavegate_controller.domain.guardrail import Assessment, explain, fold
+from wavegate_controller.domain.measurement import Measurement
+from wavegate_controller.domain.record import RECONCILER, DecisionRecord, verdict_to_document
+from wavegate_controller.domain.rollout import Rollout
+from wavegate_controller.service.services import Services
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Explanation:
+    """A decision, and what comes out when it is made again.
+
+    Attributes:
+        record: as it was kept.
+        again: from the log of evidence; None where a person decided, or before records could be recomputed.
+        assessment: of the gates that compare, with intervals and forecasts; None where none does.
+    """
+
+    record: DecisionRecord
+    again: Decision | None
+    assessment: Assessment | None
+
+    @property
+    def agrees(self) -> bool | None:
+        """Whether both are the same, bit by bit; None where there is nothing to compare."""
+        if self.again is None:
+            return None
+        recorded = (self.record.event, self.record.reason, self.record.sentence)
+        return recorded == (self.again.event, self.again.reason, self.again.sentence) and [
+            _without_query(each) for each in self.record.verdicts
+        ] == [_without_query(verdict_to_document(each)) for each in self.again.verdicts]
+
+
+def explain_decision(services: Services, decision_id: int) -> Explanation:
+    """Make a decision again, on the evidence and in the wave that it was made in.
+
+    Raises:
+        NotFound: there is no such decision.
+    """
+    with services.store.transaction() as work:
+        record = work.decisions.get(decision_id)
+        rollout = _as_it_was(work.rollouts.get(record.rollout_id), record)
+        if record.actor != RECONCILER or rollout.wave_since is None or rollout.evidence_since is None:
+            return Explanation(record=record, again=None, assessment=None)
+        counts = work.evidence.counts(rollout.id, rollout.evidence_since, until=record.at)
+        measurements = work.evidence.since(rollout.id, rollout.wave_since, until=record.at)
+    by_gate: defaultdict[str, list[Measurement]] = defaultdict(list)
+    for each in measurements:
+        by_gate[each.gate].append(each)
+    policy = rollout.plan.policy
+    state = None if policy is None else fold(policy, entries(rollout.plan, counts))
+    verdicts = judge_all(rollout, by_gate, state, now=record.at)
+    return Explanation(
+        record=record,
+        again=decide(rollout, verdicts, now=record.at),
+        assessment=None if policy is None or state is None else explain(policy, state, now=record.at),
+    )
+
+
+def _as_it_was(rollout: Rollout, record: DecisionRecord) -> Rollout:
+    return replace(
+        rollout,
+        state=record.state_before,
+        pause_reason=record.pause_reason_before,
+        wave=record.wave_before,
+        wave_since=record.wave_since,
+        evidence_since=record.evidence_since,
+    )
+
+
+def _without_query(verdict: Mapping[str, Any]) -> dict[str, Any]:
+    """The log of evidence does not repeat the queries."""
+    return {name: value for name, value in verdict.items() if name != "query"}
