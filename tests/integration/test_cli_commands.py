@@ -198,6 +198,19 @@ def test_history_is_listed_newest_first(wavegate, flag):
     assert "lunch" in wavegate("rollout", "history", flag, "--limit", "1").output
 
 
+def test_a_decision_is_explained_by_its_id(wavegate, flag):
+    wavegate("rollout", "create", "--flag", flag, "--start")
+    decision = document(wavegate("rollout", "history", flag, "--moves", "--json"))[0]["id"]
+
+    explained = wavegate("explain", str(decision))
+
+    assert explained.exit_code == 0
+    assert f"decision {decision}" in explained.output
+    assert "a person decided" in explained.output
+    assert document(wavegate("explain", str(decision), "--json"))["agrees"] is None
+    assert wavegate("explain", "999999").exit_code == 1
+
+
 def test_rollouts_are_listed_by_flag(wavegate, flag):
     wavegate("rollout", "create", "--flag", flag)
 

@@ -1,11 +1,13 @@
 """Decisions made again from what is stored: the same to the last bit, in this process, after a restart, over HTTP."""
 
 from collections.abc import Iterator
+from io import StringIO
 from pathlib import Path
 
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from rich.console import Console
 from sqlalchemy import func, select, update
 
 from support.database import database
@@ -23,6 +25,7 @@ from wavegate_controller.service.folds import Folds
 from wavegate_controller.service.reconcile import reconcile
 from wavegate_controller.service.rollouts import act
 from wavegate_controller.store import SqlStore, tables
+from wavegate_controller.terminal import explanation_panel
 
 GATES = [
     {"type": "error_rate", "gate_absolute_margin": 0.02, "final_margin": 1},
@@ -181,6 +184,7 @@ class TestOverHttp:
     def test_no_such_decision(self, client: FlaskClient):
         assert client.get("/api/v1/decisions/999999/explanation").status_code == 404
         assert client.get(f"/api/v1/decisions/{2**70}/explanation").status_code == 404
+        assert client.get("/api/v1/decisions/x/explanation").status_code == 404
 
     def test_a_rollout_shows_its_comparison_while_it_is_watched(self, world: World, client: FlaskClient):
         assert client.get(f"/api/v1/rollouts/{ROLLOUT}").get_json()["guardrail"] is None
@@ -190,3 +194,30 @@ class TestOverHttp:
 
         metrics = client.get(f"/api/v1/rollouts/{ROLLOUT}").get_json()["guardrail"]["metrics"]
         assert [metric["name"] for metric in metrics] == ["error-rate", "latency"]
+
+
+def test_an_explanation_on_a_terminal_says_whether_it_came_out_the_same_and_shows_the_numbers(world: World):
+    eventful(world)
+    app = Flask(__name__)
+    app.register_blueprint(make_api(world.services, tokens={}))
+    breach = next(each for each in queries.history(world.services, ROLLOUT, limit=5) if each.reason == "breach")
+    document = app.test_client().get(f"/api/v1/decisions/{breach.id}/explanation").get_json()
+
+    same, other = (shown(explanation_panel(document | {"agrees": agrees})) for agrees in (True, False))
+
+    assert "the same, bit by bit" in same
+    assert "NOT the same" in other
+    for said in (
+        "rollback · regression",
+        "breach at 20 : 1",
+        "times stable's",
+        "design effect",
+        "gate opens at 20 : 1",
+    ):
+        assert said in same
+
+
+def shown(renderable) -> str:
+    file = StringIO()
+    Console(file=file, width=110, force_terminal=False, _environ={}).print(renderable)
+    return " ".join(file.getvalue().replace("│", " ").split())

@@ -183,6 +183,9 @@ def test_a_flag_shows_percentage_target_wave_cause_and_rules_of_its_rollout(stag
         "Passes while p95-latency is below 0.8. Rolls back when 2 of the last 3 looks are 0.8 or above.",
         "must stay < 0.8",
         "breach at 20 : 1",
+        "evidence for at most 15 % worse",
+        "times stable's rate",
+        "may pass in",
         "wavegate rollout roll-back ai-answers",
     ):
         assert said in text

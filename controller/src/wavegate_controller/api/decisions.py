@@ -1,5 +1,8 @@
 """Single decisions over HTTP."""
 
+import re
+from typing import Final
+
 from flask import Blueprint
 from flask.typing import ResponseReturnValue
 
@@ -10,19 +13,20 @@ from wavegate_controller.domain.record import verdict_to_document
 from wavegate_controller.service.explain import explain_decision
 from wavegate_controller.service.services import Services
 
-_LARGEST_ID = 2**63 - 1
+#: What a database counts up to is longer by far than what it will ever reach.
+_ID: Final = re.compile(r"[0-9]{1,18}")
 
 
 def make_decisions(services: Services) -> Blueprint:
     """The paths beneath /decisions."""
     blueprint = Blueprint("decisions", __name__, url_prefix="/decisions")
 
-    @blueprint.get("/<int:decision_id>/explanation")
-    def explanation(decision_id: int) -> ResponseReturnValue:
+    @blueprint.get("/<decision>/explanation")
+    def explanation(decision: str) -> ResponseReturnValue:
         read_query(Query)
-        if decision_id > _LARGEST_ID:
-            raise NotFound("decision", str(decision_id))
-        explained = explain_decision(services, decision_id)
+        if not _ID.fullmatch(decision):
+            raise NotFound("decision", decision)
+        explained = explain_decision(services, int(decision))
         again, assessment = explained.again, explained.assessment
         return {
             "decision": decision_to_document(explained.record),

@@ -42,7 +42,7 @@ def rollout() -> None:
 @click.option("--flag", metavar="KEY", help="Instead of a file: the flag.")
 @click.option("--candidate", metavar="VARIANT", help="The variant to roll out.  [default: on]")
 @click.option("--waves", metavar="PERCENTS", help="Such as 10,25,50,100, which is the default.")
-@click.option("--bake", metavar="DURATION", help="Least time in each wave, such as 10m.  [default: 1h]")
+@click.option("--bake", metavar="DURATION", help="Least time in each wave, such as 10m.  [default: 15m]")
 @click.option("--start", is_flag=True, help="Start it, too.")
 @signed
 @speaks_to_controller

@@ -16,6 +16,7 @@ from wavegate_controller.domain.gates import (
     ValueGate,
     WebhookGate,
 )
+from wavegate_controller.domain.guardrail import MetricAssessment
 from wavegate_controller.domain.measurement import ArmCounts, Counts, Measurement
 from wavegate_controller.domain.record import DecisionRecord
 from wavegate_controller.domain.rollout import Rollout
@@ -84,13 +85,17 @@ def _card(
 ) -> GateCard:
     verdict = next((each for each in judged.verdicts if each["gate"] == gate.name), None) if judged else None
     mine = [each for each in story.measurements if each.gate == gate.name]
+    guardrail = story.view.rollout.guardrail if story.view.rollout else None
+    compared = next((each for each in guardrail.metrics if each.name == gate.name), None) if guardrail else None
     return GateCard(
         name=gate.name,
         rule=gate_rule(gate, rollout.plan, candidate=rollout.candidate, stable=rollout.stable),
         verdict=verdict,
         judged_at=judged.at if judged else None,
         tone="calm" if verdict is None else tone("warning" if verdict["reason"] in WARNINGS else verdict["kind"]),
-        figures=() if verdict is None else (*_figures(gate, verdict, rollout), *_silence(verdict["figures"])),
+        figures=()
+        if verdict is None
+        else (*_figures(gate, verdict, rollout), *_outlook(compared), *_silence(verdict["figures"])),
         chart=_chart(gate, mine, rollout, window, marks),
     )
 
@@ -176,6 +181,32 @@ def _evidence(verdict: Mapping[str, Any], rollout: Rollout) -> tuple[Figure, ...
             limit=f"opens {'the last gate' if last else 'the wave early'} at {figures['gate_limit']:g} : 1",
         ),
     )
+
+
+def _outlook(metric: MetricAssessment | None) -> tuple[Figure, ...]:
+    """Where the ratio of both rates lies, and how long it takes to know enough."""
+    figures: list[Figure] = []
+    if metric is not None and metric.interval is not None:
+        interval = metric.interval
+        high = "any" if interval.high is None else number(interval.high)
+        figures.append(
+            Figure(
+                label="times stable's rate",
+                value=f"{number(interval.low)} to {high}",
+                limit=f"with probability {100 * interval.level:g} %, however often one looks",
+            )
+        )
+    if metric is not None and metric.forecast is not None:
+        forecast = metric.forecast
+        needed = "" if forecast.bad_outcomes is None else f"; needs about {number(forecast.bad_outcomes)} bad outcomes"
+        figures.append(
+            Figure(
+                label="may pass in",
+                value="no end in sight" if forecast.remaining is None else span(forecast.remaining),
+                limit=f"at this traffic, if no worse than stable{needed}",
+            )
+        )
+    return tuple(figures)
 
 
 def _bad_looks(label: str, gate: LookingGate, figures: Mapping[str, float]) -> Figure:
