@@ -275,7 +275,10 @@ class Story:
         self.good = PrometheusProvider(fault.url, timeout=PATIENCE)
         self.faulty = PrometheusProvider(url, timeout=timeout)
         self._services = world.services
-        world.started(gates=[LATENCY, ERRORS])
+        # Counters without cohorts, as an app may have them that drops labels.
+        settings = {"cohorts": 1, "stale_after": "30s"}
+        waves = [{"percent": share, "bake": "1m", "target": "2m"} for share in (10, 25, 50, 100)]
+        world.started(gates=[LATENCY, ERRORS], guardrail=settings, waves=waves)
 
     def look(self, *, provider=None, bad: int = 0):
         self.world.clock.advance(seconds=15)

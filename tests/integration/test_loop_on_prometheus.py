@@ -34,9 +34,13 @@ class Loop:
         self.provider = PrometheusProvider(url, timeout=1)
         world.services = replace(world.services, clock=SystemClock())
         world.flag(self.flag, variants={"new": 1, "old": 0}, default_variant="old")
-        waves = [{"percent": share, "bake": "100ms"} for share in (10, 25, 50, 100)]
-        gate = {"type": "error_rate", "stale_after": "2s"}
-        document = {"flag": self.flag, "candidate": "new", "plan": {"waves": waves, "gates": [gate], "interval": "1s"}}
+        plan = {
+            "waves": [{"percent": share, "bake": "100ms", "target": "100ms"} for share in (10, 25, 50, 100)],
+            "gates": [{"type": "error_rate"}],
+            "guardrail": {"cohorts": 1, "stale_after": "2s"},
+            "interval": "1s",
+        }
+        document = {"flag": self.flag, "candidate": "new", "plan": plan}
         draft = create_rollout(world.services, parse(RolloutDocument, document), actor="anna")
         self.rollout = act(world.services, draft.id, Event.START, actor="anna")
 

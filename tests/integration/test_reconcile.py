@@ -106,6 +106,21 @@ def test_a_wave_is_held_while_prometheus_is_unreachable_and_goes_on_afterwards(w
     assert look(world).event is Event.PROMOTE
 
 
+def test_a_wave_is_held_while_the_counters_do_not_say_which_cohort(world: World):
+    world.started()
+    asked = world.metrics.samples
+    world.metrics.samples = lambda *args, **kwargs: tuple(
+        replace(each, labels={name: value for name, value in each.labels.items() if name != "cohort"} | {"pod": f"{n}"})
+        for n, each in enumerate(asked(*args, **kwargs))
+    )
+
+    decision = look(world, times=6)
+
+    assert (decision.event, decision.reason) == (Event.TICK, DecisionReason.CANNOT_MEASURE)
+    assert decision.verdicts[0].reason == "cohort_missing"
+    assert "guardrail.cohorts to 1" in decision.sentence
+
+
 def test_what_was_counted_during_an_outage_is_not_lost(world: World):
     world.started()
     look(world)
