@@ -166,14 +166,14 @@ class Server:
                 outcome = self._from_cause(cause)
             if monotonic() >= deadline:
                 return self._late()
+            if not _may_pass(outcome):
+                self._retries.earn()
+                break
             if last:
                 break
             # A server may close a kept connection just as it is used again. That is no outage.
             if isinstance(cause, ConnectionResetError | BrokenPipeError):
                 continue
-            if not _may_pass(outcome):
-                self._retries.earn()
-                break
             if monotonic() + 2 * _PAUSE >= deadline or not self._retries.spend():
                 break
             sleep(_PAUSE)
