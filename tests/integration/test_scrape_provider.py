@@ -15,9 +15,9 @@ from support.live_controller import live_controller
 from support.rollouts import NOW
 from support.waiting import wait_until
 from support.world import World
-from wavegate_controller.domain.counts import CounterSelector, Needs, advance, by_arm
+from wavegate_controller.domain.counts import BAD_METRIC, REQUESTS_METRIC, CounterSelector, Needs, advance
 from wavegate_controller.domain.errors import Invalid
-from wavegate_controller.domain.measurement import ArmCounts, Broken, BrokenReason
+from wavegate_controller.domain.measurement import Broken, BrokenReason
 from wavegate_controller.providers import ScrapeProvider
 from wavegate_controller.remote import RemoteController, RemoteProblem
 from wavegate_controller.store import SqlStore
@@ -97,10 +97,11 @@ def test_the_sdks_counters_are_counted_exactly_over_apps_that_restart_and_go_awa
     second.server.behaviour = writes(b"")
     later, _ = advance(cursor, read(provider), at=NOW)
 
-    counts = by_arm(increments, candidate="on", stable="off", kinds=("error",))
-    assert counts.candidate == ArmCounts(requests=served["on"] + more["on"], bad=3)
-    assert counts.stable == ArmCounts(requests=served["off"] + more["off"])
-    assert by_arm(later, candidate="on", stable="off", kinds=()).candidate.requests == after_restart["on"]
+    assert increments.total(REQUESTS_METRIC, "on") == served["on"] + more["on"]
+    assert increments.total(REQUESTS_METRIC, "off") == served["off"] + more["off"]
+    assert increments.total(BAD_METRIC, "on", kinds=("error",)) == 3
+    assert increments.total(BAD_METRIC, "off", kinds=("error",)) == 0
+    assert later.total(REQUESTS_METRIC, "on") == after_restart["on"]
     assert len({key.cohort for key in increments.amounts}) > 8
 
 

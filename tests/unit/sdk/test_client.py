@@ -103,11 +103,14 @@ def test_an_offline_client_takes_a_path(form, registry, tmp_path):
     assert Client.offline(form(path), registry=registry).revision == 7
 
 
-def test_an_offline_client_starts_no_thread_and_is_ready(client):
-    assert client.wait_ready(timeout=0)
-    assert client.revision == 7
-    assert client.age is None
-    assert not [thread for thread in threading.enumerate() if thread.name.startswith("wavegate")]
+def test_an_offline_client_starts_no_thread_and_is_ready(registry):
+    before = set(threading.enumerate())
+
+    with Client.offline(DOCUMENT, registry=registry) as client:
+        assert client.wait_ready(timeout=0)
+        assert client.revision == 7
+        assert client.age is None
+        assert set(threading.enumerate()) <= before
 
 
 def test_an_offline_client_refuses_what_is_no_ruleset(registry):

@@ -11,7 +11,7 @@ COMMANDS: Final = {
     "serve": "Run a controller until it gets SIGTERM or SIGINT.",
     "flag": "Create flags, show them, and stop them at once.",
     "rollout": "Create rollouts, watch them, and act on them.",
-    "explain": "Make a decision again from its evidence, number by number.",
+    "explain": "Make decision ID again from its evidence, with every number beside its limit.",
     "gate": "Show the ready-made gates that a plan may name.",
     "db": "Bring the database to this version, or check that it is.",
 }
