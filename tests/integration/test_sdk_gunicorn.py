@@ -87,7 +87,9 @@ def totals(families):
 
 
 def scraped(url):
-    return list(text_string_to_metric_families(requests.get(f"{url}/metrics", timeout=5).text))
+    """All metrics at one moment; none while a worker is making its files."""
+    answer = requests.get(f"{url}/metrics", timeout=5)
+    return list(text_string_to_metric_families(answer.text)) if answer.ok else []
 
 
 def test_preloaded_workers_hear_of_changes_and_count_everything_once(gunicorn, controller, tmp_path):
@@ -97,8 +99,14 @@ def test_preloaded_workers_hear_of_changes_and_count_everything_once(gunicorn, c
     controller.serve(document(2, **HALF))
     second = ask_every_worker(url, lambda answer: answer["revision"] == 2)
     all_requests = first + second
-    wait_until(lambda: totals(scraped(url)).get("wavegate_requests_total") == all_requests, timeout=10)
-    seen = scraped(url)
+    scrapes = []
+
+    def everything_is_shown():
+        scrapes.append(scraped(url))
+        return totals(scrapes[-1]).get("wavegate_requests_total") == all_requests
+
+    wait_until(everything_is_shown, timeout=10)
+    seen = scrapes[-1]
     # And what was counted since the last fold is there when the workers have ended.
     for number in range(30):
         requests.get(f"{url}/late-{number}", timeout=5)

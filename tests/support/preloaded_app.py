@@ -2,6 +2,7 @@
 
 import json
 import os
+import struct
 
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
@@ -16,7 +17,13 @@ def app(environ, start_response):
     """/metrics for all workers; any other path is a request under the flag, by the user it names."""
     user = environ["PATH_INFO"].strip("/")
     if user == "metrics":
-        body = generate_latest(_all_workers())
+        try:
+            body = generate_latest(_all_workers())
+        except struct.error:
+            # prometheus_client makes a worker's file and gives it a size in two steps; whoever reads between them
+            # fails. A scraper asks again.
+            start_response("503 Service Unavailable", [("Content-Length", "0")])
+            return []
     else:
         enabled = client.is_enabled("search", user)
         with client.trial("search", user) as trial:
