@@ -13,7 +13,7 @@ export UV_PYTHON_DOWNLOADS := never
 export UV_SYSTEM_CERTS := true
 MAKEFLAGS += --no-builtin-rules --no-print-directory
 .DELETE_ON_ERROR:
-.PHONY: help demo test check format bench-sdk lock setup clean prometheus
+.PHONY: help demo test test-all check format bench-sdk lock setup clean prometheus
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' Makefile
@@ -21,7 +21,10 @@ help: ## List these targets
 demo: .venv/.runtime prometheus ## Watch one AI feature climb to 100 % and another roll itself back
 	$(BIN)/wavegate demo $(ARGS)
 
-test: check prometheus ## Run all checks and all tests (ARGS are pytest's)
+test: check prometheus ## Run all checks and all tests but the slow ones (ARGS are pytest's)
+	$(BIN)/python -m pytest -n 2 --dist loadgroup -m "not slow" $(ARGS)
+
+test-all: check prometheus ## Run all checks and all tests, the slow ones too
 	$(BIN)/python -m pytest -n 2 --dist loadgroup $(ARGS)
 
 check: .venv/.dev ## Check format, style, types and layers
