@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
-from rich.console import Console
+from rich.console import Console, Group
 from sqlalchemy import func, select, update
 
 from support.database import database
@@ -25,7 +25,7 @@ from wavegate_controller.service.folds import Folds
 from wavegate_controller.service.reconcile import reconcile
 from wavegate_controller.service.rollouts import act
 from wavegate_controller.store import SqlStore, tables
-from wavegate_controller.terminal import explanation_panel
+from wavegate_controller.terminal import comparison, explanation_panel
 
 GATES = [
     {"type": "error_rate", "gate_absolute_margin": 0.02, "final_margin": 1},
@@ -215,6 +215,49 @@ def test_an_explanation_on_a_terminal_says_whether_it_came_out_the_same_and_show
         "gate opens at 20 : 1",
     ):
         assert said in same
+
+
+@pytest.mark.parametrize(
+    ("counts", "cohorts", "said"),
+    [
+        ((0, 0), 0, "no requests of either in this wave yet"),
+        ((40, 0), 0, "stable no requests; no evidence yet: only 0 cohorts"),
+        (
+            (40, 360),
+            3,
+            "candidate 5.000% bad (2 of 40 requests); stable 0.556% bad (2 of 360 requests); no evidence yet",
+        ),
+    ],
+)
+def test_without_evidence_a_terminal_says_what_is_missing_instead_of_numbers_that_mean_nothing(counts, cohorts, said):
+    candidate, stable = counts
+    metric = {
+        "name": "error-rate",
+        "kind": "share",
+        "unit": 1.0,
+        "in_wave": {
+            "candidate_requests": candidate,
+            "candidate_amount": 2 if candidate else 0,
+            "stable_requests": stable,
+            "stable_amount": 2 if stable else 0,
+        },
+        "interval": None,
+        "design_effect": None,
+        "live_cohorts": cohorts,
+    }
+    guardrail = {
+        "outcome": "hold",
+        "reason": "baking",
+        "evidence": 0.0,
+        "evidence_limit": 20.0,
+        "gate_limit": 20.0,
+        "metrics": [metric],
+    }
+
+    text = shown(Group(*comparison(guardrail)))
+
+    assert said in text
+    assert "1e+09" not in text
 
 
 def shown(renderable) -> str:

@@ -12,6 +12,7 @@ from rich.text import Text
 
 from wavegate_controller.documents.duration import format_duration
 from wavegate_controller.domain.decision import DecisionReason
+from wavegate_controller.domain.guardrail import MetricKind
 from wavegate_controller.domain.rollout import WATCHED, State
 from wavegate_controller.domain.transitions import Event
 from wavegate_controller.domain.verdict import WARNINGS, VerdictKind
@@ -113,14 +114,18 @@ def comparison(guardrail: Document) -> Iterable[RenderableType]:
 
 
 def _compared(metric: Document, guardrail: Document) -> Iterable[str]:
-    counts, unit = metric["in_wave"], metric["unit"]
+    counts = metric["in_wave"]
+    if not counts["candidate_requests"] and not counts["stable_requests"]:
+        yield "no requests of either in this wave yet"
+        return
     for arm in ("candidate", "stable"):
-        requests, amount = counts[f"{arm}_requests"], counts[f"{arm}_amount"] * unit
-        share = "no requests" if not requests else f"{amount / requests:.4g} a request ({amount:.6g} of {requests})"
-        yield f"{arm} {share}"
+        yield f"{arm} {_rate(metric, counts[f'{arm}_requests'], counts[f'{arm}_amount'] * metric['unit'])}"
     if interval := metric["interval"]:
         high = "any" if interval["high"] is None else f"{interval['high']:.3g}"
         yield f"{interval['low']:.3g} to {high} times stable's ({interval['level']:.0%} at all times)"
+    if metric["design_effect"] is None and metric["kind"] == MetricKind.SHARE:
+        yield f"no evidence yet: only {metric['live_cohorts']} cohorts of users have traffic in both arms"
+        return
     yield f"evidence {metric['regression']:.3g} : 1 of harm"
     shown, margin = ("final", "final_margin") if metric["final"] is not None else ("early", "early_margin")
     yield (
@@ -134,6 +139,14 @@ def _compared(metric: Document, guardrail: Document) -> Iterable[str]:
     if forecast:
         remaining = forecast["remaining_seconds"]
         yield "no end in sight at this traffic" if remaining is None else f"may open in {_seconds(remaining)}"
+
+
+def _rate(metric: Document, requests: int, amount: float) -> str:
+    if not requests:
+        return "no requests"
+    if metric["kind"] == MetricKind.SHARE:
+        return f"{amount / requests:.3%} bad ({amount:.6g} of {requests} requests)"
+    return f"{amount / requests:.4g} a request ({amount:.6g} of {requests})"
 
 
 def decisions_table(documents: Iterable[Document]) -> RenderableType:

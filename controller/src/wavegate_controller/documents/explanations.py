@@ -4,6 +4,7 @@ from dataclasses import asdict
 from typing import Any
 
 from wavegate_controller.domain.guardrail import Assessment, MetricAssessment
+from wavegate_controller.domain.guardrail.design_effect import NO_EVIDENCE
 
 
 def assessment_to_document(assessment: Assessment) -> dict[str, Any]:
@@ -40,7 +41,7 @@ def _metric_to_document(metric: MetricAssessment) -> dict[str, Any]:
         "final": metric.final,
         "final_margin": metric.final_margin,
         "ceiling": metric.ceiling,
-        "design_effect": metric.design_effect,
+        "design_effect": None if metric.design_effect == NO_EVIDENCE else metric.design_effect,
         "live_cohorts": metric.live_cohorts,
         "interval": metric.interval and asdict(metric.interval),
         "forecast": forecast
