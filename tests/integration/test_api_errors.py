@@ -30,7 +30,7 @@ def bearer(name):
 
 
 def test_every_refusal_of_the_domain_has_its_row():
-    assert set(errors._TABLE) == set(ControllerError.__subclasses__())
+    assert set(errors.PROBLEMS) == set(ControllerError.__subclasses__())
 
 
 @pytest.mark.parametrize(

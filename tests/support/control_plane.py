@@ -3,12 +3,16 @@
 from contextlib import contextmanager
 from dataclasses import replace
 
-from flask import Flask
+from flask import Flask, request
 
 from support.database import database
 from support.world import World
 from wavegate_controller.api import make_api
+from wavegate_controller.api.blueprint import OPERATIONS
+from wavegate_controller.api.errors import Problem
 from wavegate_controller.store import SqlStore
+
+BY_NAME = {operation.name: operation for part in OPERATIONS for operation in part.all}
 
 
 class _Gone:
@@ -24,10 +28,23 @@ def world(directory):
 
 
 def client(services, **tokens):
-    """A client of the API, in an application that has pages, too."""
+    """A client of the API, in an application that has pages, too; every answer is held to its operation."""
     app = Flask("control_plane")
     app.register_blueprint(make_api(services, tokens=tokens))
+    app.after_request(hold_to_its_operation)
     return app.test_client()
+
+
+def hold_to_its_operation(response):
+    """Refuse an answer that is not what the operation promises."""
+    operation = BY_NAME.get((request.endpoint or "").rpartition(".")[2])
+    if response.content_type == "application/problem+json":
+        Problem.model_validate_json(response.data)
+    elif operation is not None and request.method == operation.method:
+        assert response.status_code == operation.status
+        if operation.answer is not None:
+            operation.answer.model_validate_json(response.data)
+    return response
 
 
 def without_database(services):

@@ -1,22 +1,43 @@
 """The blueprint: what stands at which path, and what guards it."""
 
 from collections.abc import Mapping
-from typing import Final
+from functools import cache
+from typing import Any, Final
 
 from flask import Blueprint, Response, request
+from flask.typing import ResponseReturnValue
 
 from wavegate_controller.api import errors
-from wavegate_controller.api.decisions import make_decisions
-from wavegate_controller.api.flags import make_flags
-from wavegate_controller.api.health import make_health
-from wavegate_controller.api.presets import make_presets
-from wavegate_controller.api.rollouts import make_rollouts
+from wavegate_controller.api.decisions import decisions
+from wavegate_controller.api.flags import flags
+from wavegate_controller.api.health import health
+from wavegate_controller.api.openapi import describe
+from wavegate_controller.api.operations import Operations
+from wavegate_controller.api.presets import presets
+from wavegate_controller.api.rollouts import rollouts
 from wavegate_controller.api.signing import sign
-from wavegate_controller.api.status import make_status
+from wavegate_controller.api.status import status
+from wavegate_controller.documents.shown import AnyShown
 from wavegate_controller.service.services import Services
 
 #: The largest document is a plan of some kilobytes.
 MAX_BODY: Final = 1024 * 1024
+
+document: Final = Operations("document", "This description of the API.", is_open=True)
+
+#: All that the API can do, in the order in which it is documented.
+OPERATIONS: Final = (flags, rollouts, decisions, presets, status, document, health)
+
+
+@document.get("/openapi.json", "Describe the API", answer=AnyShown)
+def show_openapi() -> ResponseReturnValue:
+    """As an OpenAPI 3.1 document, from which clients can be generated."""
+    return _described()
+
+
+@cache
+def _described() -> dict[str, Any]:
+    return describe(OPERATIONS)
 
 
 def make_api(services: Services, *, tokens: Mapping[str, str]) -> Blueprint:
@@ -26,7 +47,8 @@ def make_api(services: Services, *, tokens: Mapping[str, str]) -> Blueprint:
         services: the world.
         tokens: person's name to API token; with none, nobody is asked for one.
     """
-    v1 = Blueprint("v1", __name__, url_prefix="/api/v1")
+    api = Blueprint("api", __name__)
+    v1 = Blueprint("v1", __name__)
 
     @v1.before_request
     def guard() -> None:
@@ -38,17 +60,8 @@ def make_api(services: Services, *, tokens: Mapping[str, str]) -> Blueprint:
         response.cache_control.no_store = True
         return response
 
-    parts = (
-        make_flags(services),
-        make_rollouts(services),
-        make_decisions(services),
-        make_presets(),
-        make_status(services),
-    )
-    for part in parts:
-        v1.register_blueprint(part)
-    api = Blueprint("api", __name__)
+    for part in OPERATIONS:
+        part.register(api if part.is_open else v1, services)
     api.register_blueprint(v1)
-    api.register_blueprint(make_health(services))
-    errors.register(v1, api)
+    errors.register(api)
     return api

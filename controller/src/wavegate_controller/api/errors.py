@@ -4,6 +4,7 @@ from http import HTTPStatus
 from typing import Any, Final
 
 from flask import Blueprint, Response, json, request
+from pydantic import BaseModel, ConfigDict, Field
 from werkzeug.exceptions import HTTPException, InternalServerError
 
 from wavegate_controller.domain.errors import (
@@ -16,13 +17,49 @@ from wavegate_controller.domain.errors import (
 )
 
 #: Refusal to status, last part of the problem's type, and title.
-_TABLE: Final[dict[type[ControllerError], tuple[HTTPStatus, str, str]]] = {
+PROBLEMS: Final[dict[type[ControllerError], tuple[HTTPStatus, str, str]]] = {
     Invalid: (HTTPStatus.UNPROCESSABLE_ENTITY, "invalid", "A value is not valid"),
     NotFound: (HTTPStatus.NOT_FOUND, "not-found", "There is no such thing"),
     Conflict: (HTTPStatus.CONFLICT, "conflict", "In conflict with what exists"),
     EventRefused: (HTTPStatus.CONFLICT, "event-refused", "Not possible in this state"),
     StaleVersion: (HTTPStatus.CONFLICT, "stale-version", "Changed by somebody else meanwhile"),
 }
+
+
+class Wrong(BaseModel):
+    """A value that was refused."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    field: str = Field(description="Its path in the document, or the name of the parameter or header.")
+    problem: str = Field(description="What was wrong with it.")
+    expected: str = Field(description="What would be right.")
+
+
+class Problem(BaseModel):
+    """Why a request was refused (RFC 9457)."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "type": "urn:wavegate:problem:invalid",
+                    "title": "A value is not valid",
+                    "status": 422,
+                    "detail": "key: is missing; expected a value",
+                    "errors": [{"field": "key", "problem": "is missing", "expected": "a value"}],
+                }
+            ]
+        }
+    )
+
+    type: str = Field(description="Kind of problem; programs go by this.")
+    title: str = Field(description="The kind in a few words.")
+    status: int
+    detail: str = Field(description="What was wrong with this request.")
+    errors: list[Wrong] = Field(default_factory=list, description="The values that were refused.")
+    state: str | None = Field(default=None, description="With `event-refused`: where the rollout stands.")
+    allowed: list[str] | None = Field(default=None, description="With `event-refused`: what it takes now.")
 
 
 def problem(status: int, *, title: str, detail: str, kind: str | None = None, **further: Any) -> Response:
@@ -32,17 +69,17 @@ def problem(status: int, *, title: str, detail: str, kind: str | None = None, **
     return Response(body, status=status, content_type="application/problem+json")
 
 
-def register(v1: Blueprint, api: Blueprint) -> None:
+def register(api: Blueprint) -> None:
     """Let every refusal beneath /api leave as a problem, unknown paths included."""
-    v1.register_error_handler(ControllerError, _refused)
-    v1.register_error_handler(HTTPException, _http)
+    api.register_error_handler(ControllerError, _refused)
+    api.register_error_handler(HTTPException, _http)
     # A path that leads nowhere belongs to no blueprint, so the application is asked, and pages keep their own answer.
     for status in (HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED):
         api.app_errorhandler(status)(_nowhere)
 
 
 def _refused(refusal: ControllerError) -> Response:
-    status, kind, title = _TABLE[type(refusal)]
+    status, kind, title = PROBLEMS[type(refusal)]
     further: dict[str, Any] = {}
     match refusal:
         case Invalid(field=field, problem=wrong, expected=expected):

@@ -3,57 +3,64 @@
 import logging
 from typing import Any, Final
 
-from flask import Blueprint, url_for
+from flask import url_for
 from flask.typing import ResponseReturnValue
 
-from wavegate_controller.api.reading import Act, Query, read_body, read_query
+from wavegate_controller.api.operations import Operations
+from wavegate_controller.api.reading import Act
 from wavegate_controller.api.rollouts import rollout_shown
 from wavegate_controller.api.signing import actor
 from wavegate_controller.documents import FlagDocument, flag_to_document
-from wavegate_controller.service import flags, queries
+from wavegate_controller.documents.shown import FlagShown, Items
+from wavegate_controller.domain.errors import Conflict
+from wavegate_controller.service import flags as service
+from wavegate_controller.service import queries
 from wavegate_controller.service.queries import FlagView
 from wavegate_controller.service.services import Services
 
 _log: Final = logging.getLogger(__name__)
 
+flags: Final = Operations("flags", "What apps ask for, and the variants that they may get.")
 
-def make_flags(services: Services) -> Blueprint:
-    """The paths beneath /flags."""
-    blueprint = Blueprint("flags", __name__, url_prefix="/flags")
 
-    @blueprint.get("")
-    def overview() -> ResponseReturnValue:
-        read_query(Query)
-        return {"items": [_shown(view) for view in queries.overview(services)]}
+@flags.get("/flags", "List the flags, by key", answer=Items[FlagShown])
+def list_flags(services: Services) -> ResponseReturnValue:
+    """Each with its newest rollout."""
+    return {"items": [_shown(view) for view in queries.overview(services)]}
 
-    @blueprint.post("")
-    def create() -> ResponseReturnValue:
-        flag = flags.create_flag(services, read_body(FlagDocument))
-        location = url_for(".show", key=flag.key)
-        return _shown(queries.flag_view(services, flag.key)), 201, {"Location": location}
 
-    @blueprint.get("/<key>")
-    def show(key: str) -> ResponseReturnValue:
-        read_query(Query)
-        return _shown(queries.flag_view(services, key))
+@flags.post("/flags", "Create a flag", answer=FlagShown, status=201, problems=[Conflict])
+def create_flag(services: Services, body: FlagDocument) -> ResponseReturnValue:
+    """Enabled, serving its default variant to everybody; without variants it is a boolean one, off by default."""
+    flag = service.create_flag(services, body)
+    location = url_for(".show_flag", key=flag.key)
+    return _shown(queries.flag_view(services, flag.key)), 201, {"Location": location}
 
-    @blueprint.post("/<key>/disable")
-    def disable(key: str) -> ResponseReturnValue:
-        return switch(key, enabled=False)
 
-    @blueprint.post("/<key>/enable")
-    def enable(key: str) -> ResponseReturnValue:
-        return switch(key, enabled=True)
+@flags.get("/flags/{key}", "Show a flag", answer=FlagShown)
+def show_flag(services: Services, key: str) -> ResponseReturnValue:
+    """With its newest rollout, or null."""
+    return _shown(queries.flag_view(services, key))
 
-    def switch(key: str, *, enabled: bool) -> ResponseReturnValue:
-        act = read_body(Act)
-        name = actor(act.actor)
-        flags.set_enabled(services, key, enabled=enabled)
-        action = "flag_enabled" if enabled else "flag_disabled"
-        _log.info("action=%s flag=%s actor=%r comment=%r", action, key, name, act.comment)
-        return _shown(queries.flag_view(services, key))
 
-    return blueprint
+@flags.post("/flags/{key}/disable", "Stop a flag at once", answer=FlagShown)
+def disable_flag(services: Services, key: str, body: Act) -> ResponseReturnValue:
+    """Emergency stop: everybody gets the default variant, whatever the rollout. May be repeated."""
+    return _switch(services, key, body, enabled=False)
+
+
+@flags.post("/flags/{key}/enable", "Undo the emergency stop", answer=FlagShown)
+def enable_flag(services: Services, key: str, body: Act) -> ResponseReturnValue:
+    """The rollout's weight holds again. May be repeated."""
+    return _switch(services, key, body, enabled=True)
+
+
+def _switch(services: Services, key: str, act: Act, *, enabled: bool) -> ResponseReturnValue:
+    name = actor(act.actor)
+    service.set_enabled(services, key, enabled=enabled)
+    action = "flag_enabled" if enabled else "flag_disabled"
+    _log.info("action=%s flag=%s actor=%r comment=%r", action, key, name, act.comment)
+    return _shown(queries.flag_view(services, key))
 
 
 def _shown(view: FlagView) -> dict[str, Any]:

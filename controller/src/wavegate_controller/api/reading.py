@@ -8,7 +8,7 @@ from pydantic import Field
 from werkzeug.exceptions import BadRequest, UnsupportedMediaType
 
 from wavegate_controller.documents import RolloutDocument, parse
-from wavegate_controller.documents.reading import Document
+from wavegate_controller.documents.reading import Document, examples
 from wavegate_controller.domain.errors import Invalid
 
 Model = TypeVar("Model", bound=Document)
@@ -17,12 +17,16 @@ Model = TypeVar("Model", bound=Document)
 class Act(Document):
     """A person's signature under an act."""
 
+    model_config = examples({"actor": "ada", "comment": "the first hundred answers read well"})
+
     actor: str | None = Field(default=None, description="Who asks; left out where a token says it.")
     comment: str = Field(default="", description="Why.")
 
 
 class Judged(Act):
     """What a person says about a wave, signed."""
+
+    model_config = examples({"gate": "judgement", "verdict": "pass", "comment": "reads well"})
 
     gate: str = Field(description="Name of a manual gate.")
     verdict: Literal["pass", "breach"] = Field(description="What they say.")

@@ -2,93 +2,122 @@
 
 from typing import Any, Final
 
-from flask import Blueprint, url_for
+from flask import url_for
 from flask.typing import ResponseReturnValue
 from pydantic import Field
 
-from wavegate_controller.api.reading import Act, Judged, Query, SignedRollout, read_body, read_query
+from wavegate_controller.api.operations import Operations
+from wavegate_controller.api.reading import Act, Judged, Query, SignedRollout
 from wavegate_controller.api.signing import actor
 from wavegate_controller.documents import decision_to_document, rollout_to_document
-from wavegate_controller.domain.errors import Invalid
+from wavegate_controller.documents.shown import DecisionShown, Items, RolloutShown
+from wavegate_controller.domain.errors import Conflict, EventRefused, Invalid, NotFound, StaleVersion
 from wavegate_controller.domain.transitions import REQUESTS, Event
 from wavegate_controller.domain.verdict import VerdictKind
-from wavegate_controller.service import queries, rollouts
+from wavegate_controller.service import queries
+from wavegate_controller.service import rollouts as service
 from wavegate_controller.service.queries import RolloutView
 from wavegate_controller.service.services import Services
 
 _LARGEST_ID: Final = 2**63 - 1
+#: What each event does that a person may ask for.
+_ACTS: Final = {
+    Event.START: "Open the first wave",
+    Event.PROMOTE: "Open the next wave now, whatever the gates say",
+    Event.APPROVE: "Sign that the next wave may open",
+    Event.REJECT: "Decline the next wave: stay, paused",
+    Event.PAUSE: "Stay at this percentage until resumed",
+    Event.RESUME: "Go on; the wave bakes anew",
+    Event.STEP_BACK: "Go one wave back, paused",
+    Event.ROLL_BACK: "Bring everybody back to the stable variant, at once",
+    Event.RESTART: "Begin a rolled-back rollout again at its first wave",
+    Event.CANCEL: "Give up for good: everybody back to the stable variant",
+}
+
+rollouts: Final = Operations("rollouts", "A flag's way from its stable to its candidate variant, wave by wave.")
 
 
 class RolloutsQuery(Query):
     """Which rollouts."""
 
-    flag: str | None = None
+    flag: str | None = Field(default=None, description="Of this flag only.")
 
 
 class DecisionsQuery(Query):
     """Which decisions."""
 
-    limit: int = Field(default=50, ge=1, le=500)
-    before: int | None = Field(default=None, ge=1, le=_LARGEST_ID)
-    moves_only: bool = False
+    limit: int = Field(default=50, ge=1, le=500, description="How many at most.")
+    before: int | None = Field(default=None, ge=1, le=_LARGEST_ID, description="Id of the last one already seen.")
+    moves_only: bool = Field(default=False, description="Without the holds.")
 
 
-def make_rollouts(services: Services) -> Blueprint:
-    """The paths beneath /rollouts."""
-    blueprint = Blueprint("rollouts", __name__, url_prefix="/rollouts")
+@rollouts.get("/rollouts", "List rollouts, newest first", answer=Items[RolloutShown])
+def list_rollouts(services: Services, query: RolloutsQuery) -> ResponseReturnValue:
+    """Of all flags, or of one."""
+    return {"items": [rollout_shown(view) for view in queries.rollouts(services, flag_key=query.flag)]}
 
-    @blueprint.get("")
-    def overview() -> ResponseReturnValue:
-        query = read_query(RolloutsQuery)
-        return {"items": [rollout_shown(view) for view in queries.rollouts(services, flag_key=query.flag)]}
 
-    @blueprint.post("")
-    def create() -> ResponseReturnValue:
-        document = read_body(SignedRollout)
-        rollout = rollouts.create_rollout(services, document, actor=actor(document.actor))
-        location = url_for(".show", reference=rollout.id)
-        return rollout_shown(queries.rollout_view(services, rollout.id)), 201, {"Location": location}
+@rollouts.post(
+    "/rollouts", "Create a rollout, as a draft", answer=RolloutShown, status=201, problems=[NotFound, Conflict]
+)
+def create_rollout(services: Services, body: SignedRollout) -> ResponseReturnValue:
+    """Written down and checked, serving nobody."""
+    rollout = service.create_rollout(services, body, actor=actor(body.actor))
+    location = url_for(".show_rollout", reference=rollout.id)
+    return rollout_shown(queries.rollout_view(services, rollout.id)), 201, {"Location": location}
 
-    @blueprint.get("/<reference>")
-    def show(reference: str) -> ResponseReturnValue:
-        read_query(Query)
-        return rollout_shown(queries.rollout_view(services, reference))
 
-    @blueprint.post("/<reference>/judgements")
-    def judge(reference: str) -> ResponseReturnValue:
-        judged = read_body(Judged)
-        name = actor(judged.actor)
+@rollouts.get("/rollouts/{reference}", "Show a rollout", answer=RolloutShown)
+def show_rollout(services: Services, reference: str) -> ResponseReturnValue:
+    """Where it stands, why, and what may be asked of it."""
+    return rollout_shown(queries.rollout_view(services, reference))
+
+
+@rollouts.post(
+    "/rollouts/{reference}/judgements",
+    "Say of the present wave what a manual gate waits for",
+    answer=RolloutShown,
+    problems=[Conflict],
+)
+def judge_rollout(services: Services, reference: str, body: Judged) -> ResponseReturnValue:
+    """The rollout acts on it at its next look."""
+    name = actor(body.actor)
+    rollout = queries.rollout_view(services, reference).rollout
+    service.judge_wave(
+        services, rollout.id, body.gate, VerdictKind(body.verdict), actor=name, comment=body.comment, wave=body.wave
+    )
+    return rollout_shown(queries.rollout_view(services, rollout.id))
+
+
+def _declare(event: Event, summary: str) -> None:
+    def act(services: Services, reference: str, body: Act) -> ResponseReturnValue:
+        name = actor(body.actor)
         rollout = queries.rollout_view(services, reference).rollout
-        rollouts.judge_wave(
-            services,
-            rollout.id,
-            judged.gate,
-            VerdictKind(judged.verdict),
-            actor=name,
-            comment=judged.comment,
-            wave=judged.wave,
-        )
+        service.act(services, rollout.id, event, actor=name, comment=body.comment)
         return rollout_shown(queries.rollout_view(services, rollout.id))
 
-    @blueprint.post("/<reference>/<event>")
-    def act(reference: str, event: str) -> ResponseReturnValue:
-        request = _event(event)
-        signed = read_body(Act)
-        name = actor(signed.actor)
-        rollout = queries.rollout_view(services, reference).rollout
-        rollouts.act(services, rollout.id, request, actor=name, comment=signed.comment)
-        return rollout_shown(queries.rollout_view(services, rollout.id))
+    act.__name__ = f"{event}_rollout"
+    act.__doc__ = "Refused with the state unchanged where the state does not take it."
+    path = f"/rollouts/{{reference}}/{event}"
+    rollouts.post(path, summary, answer=RolloutShown, problems=[Conflict, EventRefused, StaleVersion])(act)
 
-    @blueprint.get("/<reference>/decisions")
-    def decisions(reference: str) -> ResponseReturnValue:
-        query = read_query(DecisionsQuery)
-        rollout = queries.rollout_view(services, reference).rollout
-        records = queries.history(
-            services, rollout.id, limit=query.limit, before=query.before, moves_only=query.moves_only
-        )
-        return {"items": [decision_to_document(record) for record in records]}
 
-    return blueprint
+for _event, _summary in _ACTS.items():
+    _declare(_event, _summary)
+
+
+@rollouts.post("/rollouts/{reference}/{event}", "Refuse what is no event", is_listed=False)
+def refuse_event(reference: str, event: str) -> ResponseReturnValue:  # noqa: ARG001 - a part of the path
+    """A typing error is answered by the words that there are."""
+    raise Invalid("event", f"{event!r} cannot be asked for", "one of " + ", ".join(sorted(REQUESTS)))
+
+
+@rollouts.get("/rollouts/{reference}/decisions", "List what was decided, newest first", answer=Items[DecisionShown])
+def list_decisions(services: Services, reference: str, query: DecisionsQuery) -> ResponseReturnValue:
+    """Holds are decisions, too: one for each look."""
+    rollout = queries.rollout_view(services, reference).rollout
+    records = queries.history(services, rollout.id, limit=query.limit, before=query.before, moves_only=query.moves_only)
+    return {"items": [decision_to_document(record) for record in records]}
 
 
 def rollout_shown(view: RolloutView) -> dict[str, Any]:
@@ -100,9 +129,3 @@ def rollout_shown(view: RolloutView) -> dict[str, Any]:
         flag_enabled=view.flag_enabled,
         guardrail=view.guardrail,
     )
-
-
-def _event(name: str) -> Event:
-    if name not in REQUESTS:
-        raise Invalid("event", f"{name!r} cannot be asked for", "one of " + ", ".join(sorted(REQUESTS)))
-    return Event(name)

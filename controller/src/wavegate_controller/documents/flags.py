@@ -6,12 +6,22 @@ from typing import Any, Literal
 from pydantic import Field
 
 from wavegate.evaluation import Generation
-from wavegate_controller.documents.reading import Document
+from wavegate_controller.documents.reading import Document, examples
 from wavegate_controller.domain.flag import Flag
 
 
 class FlagDocument(Document):
     """A flag to create; without variants it is a boolean one, `off` by default."""
+
+    model_config = examples(
+        {"key": "ai-summaries"},
+        {
+            "key": "answer-model",
+            "description": "Which model answers.",
+            "variants": {"small": {"model": "small"}, "large": {"model": "large", "temperature": 0.2}},
+            "default_variant": "small",
+        },
+    )
 
     key: str = Field(description="Stable name, such as ai-summaries.")
     description: str = ""

@@ -15,6 +15,11 @@ class Document(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
 
+def examples(*documents: dict[str, Any]) -> ConfigDict:
+    """The configuration of a model that shows how its documents look; a test reads them."""
+    return ConfigDict(json_schema_extra={"examples": list(documents)})
+
+
 #: Seconds as a number, or a Prometheus duration such as "10m" or "1h30m".
 Duration = Annotated[Any, BeforeValidator(parse_duration), Field(json_schema_extra={"type": ["string", "number"]})]
 

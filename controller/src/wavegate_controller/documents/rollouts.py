@@ -3,13 +3,18 @@
 from pydantic import Field
 
 from wavegate_controller.documents.plans import PlanDocument
-from wavegate_controller.documents.reading import Document
+from wavegate_controller.documents.reading import Document, examples
 from wavegate_controller.domain.errors import Invalid
 from wavegate_controller.domain.plan import Plan
 
 
 class RolloutDocument(Document):
     """Which flag moves from which variant to which, and how."""
+
+    model_config = examples(
+        {"flag": "ai-summaries"},
+        {"flag": "answer-model", "candidate": "large", "plan": {"waves": [{"percent": 10, "bake": "10m"}]}},
+    )
 
     flag: str = Field(description="Flag key.")
     candidate: str = Field(default="on", description="Variant that is rolled out.")

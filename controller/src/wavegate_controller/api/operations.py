@@ -1,0 +1,179 @@
+"""Operations: each route of the API is declared once; Flask's rules and the OpenAPI document are made from that.
+
+    tokens = Operations("tokens", "Keys of people and programs.")
+
+    @tokens.post("/tokens", "Make a token", answer=TokenShown, status=201, problems=[Conflict])
+    def create_token(services: Services, body: TokenDocument) -> ResponseReturnValue:
+        \"\"\"What more there is to say; Markdown.\"\"\"
+
+The function's name is the operation's id. What it takes, it asks for by the names of its parameters: `services`, of
+the environment that is asked about; `query` and `body`, read strictly as the models that they are annotated with; all
+others are parts of the path. What it gives is checked against `answer` by the tests. A module's operations join the
+API by their line in `blueprint.OPERATIONS`.
+"""
+
+import inspect
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, Final, TypeAlias
+
+from flask import Blueprint
+from flask.typing import ResponseReturnValue
+from pydantic import BaseModel
+
+from wavegate_controller.api.reading import Query, read_body, read_query
+from wavegate_controller.documents.reading import Document
+from wavegate_controller.domain.errors import ControllerError, NotFound
+from wavegate_controller.service.services import Services
+
+Handler: TypeAlias = Callable[..., ResponseReturnValue]
+
+#: What a handler asks for by name that is no part of the path.
+_HANDED_IN: Final = frozenset({"services", "query", "body"})
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Operation:
+    """One method of one path.
+
+    Attributes:
+        path: with its parts in braces, beneath the prefix.
+        summary: what it does, in a few words.
+        description: what more there is to say; Markdown.
+        answer: model of what it gives; None for nothing.
+        status: of what it gives.
+        problems: refusals beyond those that follow from what it takes.
+        is_open: whether anybody may ask without saying who they are.
+        is_listed: whether it stands in the OpenAPI document; those that only refuse do not.
+    """
+
+    tag: str
+    method: str
+    path: str
+    summary: str
+    handler: Handler
+    answer: type[BaseModel] | None
+    status: int
+    problems: frozenset[type[ControllerError]]
+    query: type[Query]
+    body: type[Document] | None
+    is_open: bool
+    is_listed: bool
+
+    @property
+    def name(self) -> str:
+        """Unlike all others'."""
+        return self.handler.__name__
+
+    @property
+    def description(self) -> str:
+        """The handler's docstring."""
+        return inspect.getdoc(self.handler) or ""
+
+    @property
+    def parts(self) -> Sequence[str]:
+        """The parts of the path that are given."""
+        return re.findall(r"{(\w+)}", self.path)
+
+
+@dataclass(frozen=True, slots=True)
+class Operations:
+    """The operations of one kind of thing.
+
+    Attributes:
+        tag: the thing, in the plural.
+        about: what it is, in a sentence.
+        prefix: that all paths begin with.
+        is_open: whether anybody may ask without saying who they are.
+    """
+
+    tag: str
+    about: str
+    prefix: str = field(default="/api/v1", kw_only=True)
+    is_open: bool = field(default=False, kw_only=True)
+    all: list[Operation] = field(default_factory=list, init=False)
+
+    def get(self, path: str, summary: str, **further: Any) -> Callable[[Handler], Handler]:
+        """Declare one that reads; see `add`."""
+        return partial(self.add, "GET", path, summary, **further)
+
+    def post(self, path: str, summary: str, **further: Any) -> Callable[[Handler], Handler]:
+        """Declare one that acts; see `add`."""
+        return partial(self.add, "POST", path, summary, **further)
+
+    def put(self, path: str, summary: str, **further: Any) -> Callable[[Handler], Handler]:
+        """Declare one that replaces; see `add`."""
+        return partial(self.add, "PUT", path, summary, **further)
+
+    def patch(self, path: str, summary: str, **further: Any) -> Callable[[Handler], Handler]:
+        """Declare one that changes some fields; see `add`."""
+        return partial(self.add, "PATCH", path, summary, **further)
+
+    def delete(self, path: str, summary: str, **further: Any) -> Callable[[Handler], Handler]:
+        """Declare one that removes; see `add`."""
+        return partial(self.add, "DELETE", path, summary, **further)
+
+    def add(
+        self,
+        method: str,
+        path: str,
+        summary: str,
+        handler: Handler,
+        *,
+        answer: type[BaseModel] | None = None,
+        status: int | None = None,
+        problems: Sequence[type[ControllerError]] = (),
+        is_listed: bool = True,
+    ) -> Handler:
+        """Declare an operation.
+
+        Args:
+            method: of HTTP.
+            path: beneath the prefix, with its parts in braces.
+            summary: what it does, in a few words.
+            handler: does it.
+            answer: model of what it gives; None for nothing.
+            status: of what it gives; by default 200, or 204 for nothing.
+            problems: refusals to expect, beyond `Invalid` and, where the path has parts, `NotFound`.
+            is_listed: whether it stands in the OpenAPI document.
+        """
+        wanted = inspect.signature(handler).parameters
+        operation = Operation(
+            tag=self.tag,
+            method=method,
+            path=self.prefix + path,
+            summary=summary,
+            handler=handler,
+            answer=answer,
+            status=status or (204 if answer is None else 200),
+            problems=frozenset(problems) | ({NotFound} if "{" in path else set()),
+            query=wanted["query"].annotation if "query" in wanted else Query,
+            body=wanted["body"].annotation if "body" in wanted else None,
+            is_open=self.is_open,
+            is_listed=is_listed,
+        )
+        taken = set(wanted) - _HANDED_IN
+        if taken != set(operation.parts):
+            raise TypeError(f"{operation.name} takes {sorted(taken)}, its path has {sorted(operation.parts)}")
+        self.all.append(operation)
+        return handler
+
+    def register(self, blueprint: Blueprint, services: Services) -> None:
+        """Make Flask's rules of them."""
+        for operation in self.all:
+            rule = operation.path.replace("{", "<").replace("}", ">")
+            view = partial(_answer, operation, services)
+            blueprint.add_url_rule(rule, endpoint=operation.name, view_func=view, methods=[operation.method])
+
+
+def _answer(operation: Operation, services: Services, **parts: str) -> ResponseReturnValue:
+    """Read what the operation takes, and let it answer."""
+    wanted = inspect.signature(operation.handler).parameters
+    given: Mapping[str, object] = {
+        "services": services,
+        "query": read_query(operation.query),
+        "body": read_body(operation.body) if operation.body else None,
+    }
+    return operation.handler(**parts, **{name: value for name, value in given.items() if name in wanted})

@@ -1,0 +1,214 @@
+"""What the API gives, as models: the schemas of the OpenAPI document. The tests hold every answer to them."""
+
+from datetime import datetime
+from typing import Any, Generic, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from wavegate_controller.documents.gates import AnyGateDocument
+from wavegate_controller.documents.plans import PlanDocument
+from wavegate_controller.domain.decision import DecisionReason
+from wavegate_controller.domain.guardrail import Interval, MetricKind, Outcome, Reason, Totals
+from wavegate_controller.domain.rollout import PauseReason, State
+from wavegate_controller.domain.transitions import Event
+from wavegate_controller.domain.verdict import VerdictKind
+
+
+class Shown(BaseModel):
+    """Base of all answers: every field is always there, and no other."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+Item = TypeVar("Item", bound=BaseModel)
+
+
+class Items(Shown, Generic[Item]):
+    """Some of them."""
+
+    items: list[Item]
+
+
+class VerdictShown(Shown):
+    """What a gate said at one look."""
+
+    gate: str = Field(description="Its name in the plan.")
+    kind: VerdictKind
+    reason: str = Field(description="One word; the same in log, metric and page.")
+    sentence: str
+    value: float | None = Field(description="The number that was judged.")
+    limit: float | None = Field(description="What it was held against.")
+    figures: dict[str, float] = Field(description="Further numbers, in base units.")
+    query: str = Field(description="PromQL, or webhook, that was asked.")
+
+
+class DecisionShown(Shown):
+    """One decision with its evidence."""
+
+    id: int
+    rollout: str
+    at: datetime
+    actor: str = Field(description="A person's or token's name, or `wavegate` for the reconciler.")
+    event: Event
+    reason: DecisionReason
+    sentence: str
+    comment: str
+    state_before: State
+    state: State
+    wave: int | None = Field(description="Its number, from 1 on.")
+    percent: float
+    revision: int = Field(description="Of the ruleset in force after it.")
+    verdicts: list[VerdictShown]
+
+
+class ForecastShown(Shown):
+    """What a gate still needs, at the traffic of this wave, if the candidate is as good as stable."""
+
+    bad_outcomes: int | None
+    remaining_seconds: float | None
+    visible_regression: float | None
+
+
+class ComparedShown(Shown):
+    """One metric of the comparison, each number beside its limit."""
+
+    name: str
+    kind: MetricKind
+    waited_for: bool
+    in_wave: Totals
+    in_all: Totals
+    unit: float
+    regression: float
+    early: float
+    early_margin: float
+    final: float | None
+    final_margin: float
+    ceiling: float | None
+    design_effect: float | None
+    live_cohorts: int | None
+    interval: Interval | None = Field(description="Of the ratio of candidate to stable.")
+    forecast: ForecastShown | None
+
+
+class GuardrailShown(Shown):
+    """What the comparison of candidate and stable says."""
+
+    outcome: Outcome
+    reason: Reason
+    cause: str | None
+    evidence: float
+    evidence_limit: float
+    suspicion: float
+    gate_limit: float
+    ceiling_limit: float
+    mismatch: float
+    mismatch_limit: float
+    last_gate: bool
+    metrics: list[ComparedShown]
+
+
+class WaveShown(Shown):
+    """The wave that a rollout is in."""
+
+    number: int
+    of: int
+    percent: float
+    since: datetime
+    baked_at: datetime
+
+
+class RolloutShown(Shown):
+    """A rollout, why it is where it is, and what may be asked of it now."""
+
+    id: str = Field(description="Flag key and a running number, such as `ai-summaries:2`.")
+    flag: str
+    environment: str
+    stable: str
+    candidate: str
+    state: State
+    pause_reason: PauseReason | None
+    percent: float = Field(description="Share of the users that get the candidate, while the flag is enabled.")
+    hold_out: float
+    flag_enabled: bool
+    wave: WaveShown | None
+    possible: list[Event]
+    created_by: str
+    created_at: datetime
+    started_at: datetime | None
+    updated_at: datetime
+    next_look_at: datetime | None
+    version: int
+    latest_decision: DecisionShown | None = Field(description="Holds included.")
+    moved_by: DecisionShown | None = Field(description="The newest decision that changed something.")
+    guardrail: GuardrailShown | None = Field(description="Where one rollout is asked for and gates compare.")
+    plan: PlanDocument
+
+
+class FlagShown(Shown):
+    """A flag with its newest rollout."""
+
+    key: str
+    environment: str
+    description: str
+    enabled: bool
+    variants: dict[str, Any]
+    default_variant: str
+    salt: str | None
+    bucket_by: str | None
+    generation: Literal["v2", "v3"]
+    created_at: datetime
+    updated_at: datetime
+    version: int
+    rollout: RolloutShown | None
+
+
+class AgainShown(Shown):
+    """A decision made again."""
+
+    event: Event
+    reason: DecisionReason
+    sentence: str
+    verdicts: list[VerdictShown]
+
+
+class ExplanationShown(Shown):
+    """A decision beside what comes out of its evidence now."""
+
+    decision: DecisionShown
+    again: AgainShown | None
+    agrees: bool | None = Field(description="Whether both are the same; null where a person decided.")
+    guardrail: GuardrailShown | None
+
+
+class PresetShown(Shown):
+    """Ready-made gates."""
+
+    preset: str
+    source: str
+    summary: str
+    needs: list[str]
+    takes: list[str]
+    example: dict[str, Any]
+    gates: list[AnyGateDocument]
+
+
+class StatusShown(Shown):
+    """What this controller serves."""
+
+    environment: str
+    revision: int = Field(description="Of the ruleset in force.")
+    published_at: datetime | None
+    version: str = Field(description="Of the controller.")
+    notice: str | None = Field(description="What to know before relying on the source of metrics.")
+
+
+class HealthShown(Shown):
+    """It works."""
+
+    status: Literal["ok"]
+
+
+class AnyShown(BaseModel):
+    """A document that another standard describes."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
