@@ -5,6 +5,7 @@ from contextlib import AbstractContextManager
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
+from wavegate_controller.domain.audit import AuditFilter, Entry, Head, Note
 from wavegate_controller.domain.counts import CounterSelector
 from wavegate_controller.domain.decision import Decision
 from wavegate_controller.domain.flag import Flag
@@ -177,6 +178,30 @@ class RulesetRepository(Protocol):
         ...
 
 
+class AuditRepository(Protocol):
+    """Who did what; append-only, in one chain for the whole database."""
+
+    def add(self, note: Note) -> None:
+        """Append, as the last thing that the transaction does; nothing is appended when it is rolled back."""
+        ...
+
+    def head(self) -> Head | None:
+        """Where the chain ends, without what this transaction adds; None when somebody has removed that."""
+        ...
+
+    def get(self, sequence: int) -> Entry:
+        """One entry; raises NotFound."""
+        ...
+
+    def after(self, sequence: int, *, limit: int) -> Sequence[Entry]:
+        """The entries behind that one, oldest first, as they are stored, whatever that is."""
+        ...
+
+    def list(self, wanted: AuditFilter, *, limit: int, before: int | None = None) -> Sequence[Entry]:
+        """Newest first; with `before`, those with a smaller number."""
+        ...
+
+
 class UnitOfWork(Protocol):
     """One transaction over all repositories."""
 
@@ -203,6 +228,11 @@ class UnitOfWork(Protocol):
     @property
     def rulesets(self) -> RulesetRepository:
         """See RulesetRepository."""
+        ...
+
+    @property
+    def audit(self) -> AuditRepository:
+        """See AuditRepository."""
         ...
 
     def attempt(self) -> AbstractContextManager[object]:

@@ -57,7 +57,7 @@ def enable_flag(services: Services, key: str, body: Act) -> ResponseReturnValue:
 
 def _switch(services: Services, key: str, act: Act, *, enabled: bool) -> ResponseReturnValue:
     name = actor(act.actor)
-    service.set_enabled(services, key, enabled=enabled)
+    service.set_enabled(services, key, enabled=enabled, actor=name, comment=act.comment)
     action = "flag_enabled" if enabled else "flag_disabled"
     _log.info("action=%s flag=%s actor=%r comment=%r", action, key, name, act.comment)
     return _shown(queries.flag_view(services, key))

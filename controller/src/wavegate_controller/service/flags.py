@@ -2,14 +2,19 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Final
 
-from wavegate_controller.documents import FlagDocument
+from wavegate_controller.documents import FlagDocument, flag_to_document
 from wavegate_controller.domain.flag import Flag
+from wavegate_controller.service.auditing import note
 from wavegate_controller.service.publish import next_revision
 from wavegate_controller.service.services import Services
 
+#: Who it was where the way in does not say it.
+_SOMEBODY: Final = "somebody"
 
-def create_flag(services: Services, document: FlagDocument) -> Flag:
+
+def create_flag(services: Services, document: FlagDocument, *, actor: str = _SOMEBODY) -> Flag:
     """A new flag, enabled, serving its default variant to everybody.
 
     Raises:
@@ -20,12 +25,21 @@ def create_flag(services: Services, document: FlagDocument) -> Flag:
     flag = document.to_domain(environment=services.environment, now=now)
     with services.store.transaction() as work:
         work.flags.add(flag)
+        note(
+            work,
+            by=actor,
+            action="flag.create",
+            subject=flag.key,
+            environment=flag.environment,
+            now=now,
+            after=flag_to_document(flag),
+        )
         ruleset = next_revision(work, services.environment, now=now)
     services.sink.publish(ruleset)
     return flag
 
 
-def set_enabled(services: Services, key: str, *, enabled: bool) -> Flag:
+def set_enabled(services: Services, key: str, *, enabled: bool, actor: str = _SOMEBODY, comment: str = "") -> Flag:
     """Enable a flag, or stop it: a disabled flag serves its default variant to everybody at once, whatever its rollout.
 
     Idempotent.
@@ -40,6 +54,17 @@ def set_enabled(services: Services, key: str, *, enabled: bool) -> Flag:
             return flag
         flag = replace(flag, enabled=enabled, updated_at=now, version=flag.version + 1)
         work.flags.save(flag)
+        note(
+            work,
+            by=actor,
+            action="flag.enable" if enabled else "flag.disable",
+            subject=flag.key,
+            environment=flag.environment,
+            now=now,
+            before={"enabled": not enabled, "version": flag.version - 1},
+            after={"enabled": enabled, "version": flag.version},
+            reason=comment.strip(),
+        )
         ruleset = next_revision(work, services.environment, now=now)
     services.sink.publish(ruleset)
     return flag

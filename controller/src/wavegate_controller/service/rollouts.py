@@ -2,19 +2,22 @@
 
 from dataclasses import replace
 from datetime import datetime
+from typing import Any
 
-from wavegate_controller.documents import RolloutDocument
+from wavegate_controller.documents import RolloutDocument, plan_to_document
 from wavegate_controller.domain.decision import Decision, DecisionReason
 from wavegate_controller.domain.errors import Conflict, Invalid
 from wavegate_controller.domain.flag import Flag
 from wavegate_controller.domain.gates import AlertGate, ManualGate, ThresholdGate, WebhookGate
 from wavegate_controller.domain.measurement import BrokenReason, Judgement, Measurement
+from wavegate_controller.domain.plan import percent
 from wavegate_controller.domain.publication import PublishedRuleset
 from wavegate_controller.domain.record import record
 from wavegate_controller.domain.rollout import ENDED, WATCHED, Rollout, State, check_variants
 from wavegate_controller.domain.transitions import REQUESTS, Event, apply
 from wavegate_controller.domain.verdict import VerdictKind
 from wavegate_controller.ports import UnitOfWork
+from wavegate_controller.service.auditing import note
 from wavegate_controller.service.measure import threshold_query
 from wavegate_controller.service.publish import next_revision
 from wavegate_controller.service.services import Services
@@ -135,6 +138,16 @@ def judge_wave(
             raise Conflict(f"rollout {rollout.id!r} is in wave {rollout.wave + 1} now, not in wave {wave}; look again")
         word = Judgement(says=says, by=actor, detail=comment.strip())
         work.evidence.add(rollout.id, [Measurement(gate=gate, at=now, query="", answer=word)])
+        note(
+            work,
+            by=actor,
+            action="rollout.judge",
+            subject=rollout.id,
+            environment=rollout.environment,
+            now=now,
+            after={"gate": gate, "verdict": says, "wave": rollout.wave + 1},
+            reason=comment.strip(),
+        )
     return rollout
 
 
@@ -148,14 +161,18 @@ def commit(
     actor: str,
     comment: str = "",
 ) -> PublishedRuleset | None:
-    """Save the rollout, the ruleset revision if exposure changed, and the record: all in the caller's transaction."""
+    """Save the rollout, the ruleset revision if exposure changed, and the record: all in the caller's transaction.
+
+    What moved the rollout is in the audit too. A hold changes nothing and is kept as a decision only: a thousand
+    rollouts make thousands of them a minute.
+    """
     if after.version != before.version:
         work.rollouts.save(after)
     started = before.state is State.DRAFT
     serves_others = (before.weight, before.hold_out) != (after.weight, after.hold_out)
     ruleset = next_revision(work, after.environment, now=now) if started or serves_others else None
     latest = ruleset or work.rulesets.latest(after.environment)
-    work.decisions.add(
+    kept = work.decisions.add(
         record(
             decision,
             before=before,
@@ -166,6 +183,25 @@ def commit(
             revision=latest.revision if latest else 0,
         )
     )
+    if decision.event is not Event.TICK:
+        note(
+            work,
+            by=actor,
+            action=f"rollout.{decision.event}",
+            subject=after.id,
+            environment=after.environment,
+            now=now,
+            before=_standing(before),
+            after=_standing(after),
+            reason=comment,
+            evidence={
+                "decision": kept.id,
+                "reason": kept.reason,
+                "sentence": kept.sentence,
+                "revision": kept.revision,
+                "verdicts": kept.verdicts,
+            },
+        )
     return ruleset
 
 
@@ -177,6 +213,18 @@ def check_actor(actor: str) -> None:
     """
     if not actor.strip():
         raise Invalid("actor", "is empty", "the name of the person who asks")
+
+
+def _standing(rollout: Rollout) -> dict[str, Any]:
+    """Where a rollout stands, as the audit keeps it: all that a decision may change."""
+    return {
+        "state": rollout.state,
+        "pause_reason": rollout.pause_reason,
+        "wave": None if rollout.wave is None else rollout.wave + 1,
+        "percent": percent(rollout.weight),
+        "hold_out": percent(rollout.hold_out),
+        "version": rollout.version,
+    }
 
 
 def _stable_variant(document: RolloutDocument, flag: Flag, serving: Rollout | None) -> str:
@@ -220,6 +268,21 @@ def _add(services: Services, rollout: Rollout) -> Rollout:
                 )
         numbered = replace(rollout, id=f"{rollout.flag_key}:{len(earlier) + 1}")
         work.rollouts.add(numbered)
+        note(
+            work,
+            by=numbered.created_by,
+            action="rollout.create",
+            subject=numbered.id,
+            environment=numbered.environment,
+            now=numbered.created_at,
+            after={
+                "flag": numbered.flag_key,
+                "stable": numbered.stable,
+                "candidate": numbered.candidate,
+                "plan": plan_to_document(numbered.plan),
+                "version": numbered.version,
+            },
+        )
     return numbered
 
 

@@ -1,5 +1,6 @@
 """Rows to domain values and back, written out: the database's words are chosen here, not by the shape of a class."""
 
+import json
 import struct
 import zlib
 from base64 import b64decode, b64encode
@@ -11,6 +12,8 @@ from sqlalchemy import RowMapping
 
 from wavegate.evaluation import Generation
 from wavegate_controller.documents import PlanDocument, parse, plan_to_document
+from wavegate_controller.domain.audit import Entry as AuditEntry
+from wavegate_controller.domain.audit import Note, canonical
 from wavegate_controller.domain.decision import DecisionReason
 from wavegate_controller.domain.flag import Flag
 from wavegate_controller.domain.guardrail import Entry, decode, encode
@@ -240,6 +243,62 @@ def ruleset_from_row(row: RowMapping) -> PublishedRuleset:
         etag=row["etag"],
         published_at=row["published_at"],
     )
+
+
+def audit_to_row(entry: AuditEntry) -> Columns:
+    """The columns of an entry."""
+    note = entry.note
+    documents = {"before": note.before, "after": note.after, "evidence": note.evidence}
+    return {
+        "sequence": entry.sequence,
+        "at": note.at,
+        "actor": note.actor,
+        "actor_kind": note.actor_kind,
+        "action": note.action,
+        "subject": note.subject,
+        "environment": note.environment,
+        "reason": note.reason,
+        **{name: None if each is None else canonical(each) for name, each in documents.items()},
+        "previous": entry.previous,
+        "hash": entry.hash,
+    }
+
+
+def audit_from_row(row: RowMapping) -> AuditEntry:
+    """The entry of these columns, whoever wrote them: what we would not have written so comes out as what it is not."""
+    return AuditEntry(
+        sequence=row["sequence"],
+        note=Note(
+            at=_text(row["at"]),
+            actor=_text(row["actor"]),
+            actor_kind=_text(row["actor_kind"]),
+            action=_text(row["action"]),
+            subject=_text(row["subject"]),
+            environment=_text(row["environment"]),
+            reason=_text(row["reason"]),
+            before=_document(row["before"]),
+            after=_document(row["after"]),
+            evidence=_document(row["evidence"]),
+        ),
+        previous=_text(row["previous"]),
+        hash=_text(row["hash"]),
+    )
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else f"not text: {value!r}"
+
+
+def _document(text: Any) -> Any:
+    if text is None:
+        return None
+    try:
+        document = json.loads(text)
+        if text == canonical(document) and document is not None:
+            return document
+    except (TypeError, ValueError, RecursionError):
+        pass
+    return f"not as it was written: {text!r}"
 
 
 def _answer_to_columns(answer: Reading, at: datetime) -> tuple[str, Columns]:

@@ -18,6 +18,7 @@ from sqlalchemy import (
     MetaData,
     String,
     Table,
+    Text,
     TypeDecorator,
 )
 
@@ -155,4 +156,34 @@ ruleset: Final = Table(
     Column("body", LargeBinary, nullable=False),
     Column("etag", String, nullable=False),
     Column("published_at", UTCDateTime, nullable=False),
+)
+
+# Times and documents are text, exactly as they were hashed: a database that rewrote them would break the chain.
+audit: Final = Table(
+    "audit",
+    metadata,
+    Column("sequence", _RowId, primary_key=True, autoincrement=False),
+    Column("at", String, nullable=False),
+    Column("actor", String, nullable=False),
+    Column("actor_kind", String, nullable=False),
+    Column("action", String, nullable=False),
+    Column("subject", String, nullable=False),
+    Column("environment", String, nullable=False),
+    Column("reason", String, nullable=False),
+    Column("before", Text),
+    Column("after", Text),
+    Column("evidence", Text),
+    Column("previous", String, nullable=False),
+    Column("hash", String, nullable=False),
+    Index(None, "subject", "sequence"),
+    Index(None, "actor", "sequence"),
+    Index(None, "at"),
+)
+
+audit_head: Final = Table(
+    "audit_head",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("sequence", BigInteger, nullable=False),
+    Column("hash", String, nullable=False),
 )
