@@ -54,6 +54,57 @@ def test_a_form_on_somebodys_web_page_cannot_act(api, content_type):
     assert api.get("/api/v1/flags").json == {"items": []}
 
 
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Content-Type": "application/json; charset=utf-16"},
+        {"Content-Type": "application/json", "Content-Encoding": "gzip"},
+        {"Content-Type": "application/json, text/plain"},
+        {"Content-Type": "application/jsonp"},
+    ],
+)
+def test_a_body_that_says_it_is_something_else_is_refused_although_it_reads_as_json(api, headers):
+    refused = api.post("/api/v1/flags", data=b'{"key": "f"}', headers=headers)
+
+    assert (refused.status_code, refused.content_type) == (415, "application/problem+json")
+    assert api.get("/api/v1/flags").json["items"] == []
+
+
+def test_a_body_in_another_encoding_is_not_json(api):
+    refused = api.post("/api/v1/flags", data='{"key": "f"}'.encode("utf-16"), content_type="application/json")
+
+    assert refused.status_code == 400
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b'{"key": "f", "key": "g"}', b'{"key": "f", "variants": {"on": 1, "on": 2}}', b'{"key": "f", "\\u006bey": 1}'],
+)
+def test_a_name_that_is_given_twice_is_refused_by_name(api, body):
+    refused = api.post("/api/v1/flags", data=body, content_type="application/json")
+
+    assert (refused.status_code, refused.json["errors"][0]["problem"]) == (422, "is given more than once")
+    assert refused.json["errors"][0]["field"] in {"key", "on"}
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "flags/%00",
+        "flags/..%2f..%2fetc",
+        "flags/%ff%fe",
+        "rollouts/%0d%0aSet-Cookie:x",
+        "flags/" + "k" * 10_000,
+        "flags/f;x",
+    ],
+)
+def test_a_path_that_tries_something_is_a_problem_like_any_other(api, path):
+    missed = api.get(f"/api/v1/{path}")
+
+    assert (missed.status_code, missed.content_type) == (404, "application/problem+json")
+    assert "Set-Cookie" not in missed.headers
+
+
 def test_a_body_over_one_mebibyte_is_refused(api):
     refused = api.post("/api/v1/flags", json={"key": "f", "description": "x" * blueprint.MAX_BODY})
 

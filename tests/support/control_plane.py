@@ -28,11 +28,16 @@ def world(directory):
 
 
 def client(services, **tokens):
-    """A client of the API, in an application that has pages, too; every answer is held to its operation."""
+    """A client of the API; every answer is held to its operation."""
+    return application(services, **tokens).test_client()
+
+
+def application(services, **tokens):
+    """An application that has pages, too."""
     app = Flask("control_plane")
     app.register_blueprint(make_api(services, tokens=tokens))
     app.after_request(hold_to_its_operation)
-    return app.test_client()
+    return app
 
 
 def hold_to_its_operation(response):

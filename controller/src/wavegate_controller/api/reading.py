@@ -64,16 +64,28 @@ def read_body(model: type[Model]) -> Model:
         Invalid: naming the field.
     """
     read_query(Query)
-    if request.mimetype != "application/json":
-        raise UnsupportedMediaType("send the body as `Content-Type: application/json`")
+    if request.mimetype != "application/json" or request.mimetype_params.get("charset", "utf-8").lower() != "utf-8":
+        raise UnsupportedMediaType("send the body as `Content-Type: application/json`, in UTF-8")
+    if request.content_encoding not in (None, "", "identity"):
+        raise UnsupportedMediaType(f"send the body as it is, without `Content-Encoding: {request.content_encoding}`")
     return parse(model, _json(request.get_data()))
 
 
 def _json(body: bytes) -> Any:
     """Strict JSON: what Python reads beyond it (NaN, half surrogates) no other program could read from us."""
     try:
-        data = json.loads(body)
+        data = json.loads(body.decode(), object_pairs_hook=_once)
         json.dumps(data, allow_nan=False, ensure_ascii=False).encode()
     except (ValueError, RecursionError) as error:
         raise BadRequest(f"the body is not JSON: {error}") from None
     return data
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Of two values under one name readers choose differently, and a proxy that checks may see another than we do."""
+    document = dict(pairs)
+    if len(document) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise Invalid(twice, "is given more than once", "each name once")
+    return document
