@@ -8,7 +8,7 @@ from typing import Any
 from support.rollouts import NOW
 from wavegate.client.counters import BadKind, ValueKind
 from wavegate.evaluation import COHORTS, Ruleset, ruleset_from_json
-from wavegate_controller.delivery import Snapshot
+from wavegate_controller.delivery import Hub
 from wavegate_controller.documents import FlagDocument, RolloutDocument, parse
 from wavegate_controller.domain.counts import CounterSelector
 from wavegate_controller.domain.measurement import Answer, Broken, BrokenReason, Series, Value
@@ -114,11 +114,11 @@ class World:
     services: Services
     clock: ManualClock
     metrics: HandMetrics
-    snapshot: Snapshot
+    hub: Hub
 
     @classmethod
     def over(cls, store: Store, *, webhooks: Webhooks | None = None) -> "World":
-        clock, snapshot = ManualClock(), Snapshot()
+        clock, hub = ManualClock(), Hub()
         metrics = HandMetrics(clock)
         services = Services(
             environment="production",
@@ -126,10 +126,10 @@ class World:
             clock=clock,
             provider=metrics,
             webhooks=webhooks or Webhooks(),
-            sink=snapshot,
+            sink=hub,
             recorder=PrometheusRecorder(),
         )
-        return cls(services=services, clock=clock, metrics=metrics, snapshot=snapshot)
+        return cls(services=services, clock=clock, metrics=metrics, hub=hub)
 
     def flag(self, key: str = "ai-summaries", **fields: Any) -> None:
         create_flag(self.services, parse(FlagDocument, {"key": key} | fields))
@@ -147,8 +147,10 @@ class World:
 
     @property
     def ruleset(self) -> Ruleset:
-        assert self.snapshot.current is not None
-        return ruleset_from_json(self.snapshot.current.body)
+        channel = self.hub.channel("production")
+        assert channel is not None
+        assert channel.current is not None
+        return ruleset_from_json(channel.current.body)
 
     def served(self, flag: str = "ai-summaries") -> int:
         """Weight of the candidate in the ruleset that apps fetch."""

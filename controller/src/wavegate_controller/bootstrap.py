@@ -1,7 +1,9 @@
 """The composition root: the only module that knows every part."""
 
+import gc
 import logging
 import os
+import resource
 import socket
 import sys
 from dataclasses import dataclass
@@ -14,7 +16,9 @@ from flask import Flask, Response
 from wavegate_controller.api import make_api
 from wavegate_controller.clock import SystemClock
 from wavegate_controller.config import Config
-from wavegate_controller.delivery import Delivery, PostedCounts, Snapshot
+from wavegate_controller.delivery import Delivery, Grant, Hub, Keys, PostedCounts, SdkRoutes
+from wavegate_controller.delivery.keys import hash_of
+from wavegate_controller.delivery.protocol import BoundedProtocol
 from wavegate_controller.documents.counts import BOUNDS
 from wavegate_controller.domain.errors import Invalid
 from wavegate_controller.ports import MetricProvider
@@ -30,6 +34,10 @@ from wavegate_controller.web import make_web
 _log: Final = logging.getLogger("wavegate")
 #: How long a stop waits for open requests.
 _GRACE_SECONDS: Final = 1
+#: SDKs that poll ask more often; what is silent for longer would only hold a file.
+_KEEP_ALIVE_SECONDS: Final = 30
+#: Connections that may wait to be accepted: all apps come back at once after a restart.
+_BACKLOG: Final = 4096
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -41,6 +49,7 @@ class Controller:
     """
 
     services: Services
+    hub: Hub
     app: Delivery
     reconciler: Reconciler
 
@@ -62,7 +71,7 @@ def build(config: Config) -> Controller:
     """
     engine = open_engine(config.database_url)
     migrate.upgrade(engine)
-    snapshot = Snapshot()
+    hub = Hub(heartbeat=config.stream_heartbeat.total_seconds())
     recorder = PrometheusRecorder()
     counts = PostedCounts()
     recorder.show(counts.totals, bounds=BOUNDS)
@@ -72,16 +81,29 @@ def build(config: Config) -> Controller:
         clock=SystemClock(),
         provider=_provider(config),
         webhooks=_webhooks(config),
-        sink=snapshot,
+        sink=hub,
         recorder=recorder,
     )
     control_plane = WSGIMiddleware(cast("Any", make_flask(services, recorder, config)))
-    keys = [key.get_secret_value() for key in config.sdk_keys]
+    keys = _keys(config)
+    keys.listen(hub.revoke)
     return Controller(
         services=services,
-        app=Delivery(snapshot, counts, keys=keys, otherwise=cast("Any", control_plane)),
+        hub=hub,
+        app=Delivery({"/sdk/": SdkRoutes(hub, counts, keys)}, otherwise=cast("Any", control_plane)),
         reconciler=Reconciler(services, every=config.tick),
     )
+
+
+def _keys(config: Config) -> Keys:
+    """Those of the settings; with none, the environment is open to whoever reaches it."""
+    keys = Keys()
+    grants = {
+        hash_of(key.get_secret_value()): Grant(key_id=f"settings:{number}", environment=config.environment)
+        for number, key in enumerate(config.sdk_keys, 1)
+    }
+    keys.replace(grants, unkeyed=None if grants else config.environment)
+    return keys
 
 
 def _provider(config: Config) -> MetricProvider:
@@ -144,23 +166,48 @@ def serve(config: Config) -> None:
     controller.start()
     host, port = listener.getsockname()[:2]
     _log.info("action=serving url=http://%s:%d environment=%s", host, port, config.environment)
-    server = uvicorn.Server(
+    _tune()
+    DataPlaneServer(
         uvicorn.Config(
             controller.app,
+            http=BoundedProtocol,
             lifespan="off",
             log_config=None,
             access_log=False,
             server_header=False,
+            backlog=_BACKLOG,
+            timeout_keep_alive=_KEEP_ALIVE_SECONDS,
             timeout_graceful_shutdown=_GRACE_SECONDS,
-        )
-    )
-    server.run(sockets=[listener])
+        ),
+        controller.hub,
+    ).run(sockets=[listener])
     controller.close()
     _log.info("action=stopped")
     logging.shutdown()
     # A look that waits for a hanging Prometheus would keep the process for its whole time-out. It is not worth that:
     # whatever it would have done is one transaction, and the next start does it.
     os._exit(0)
+
+
+class DataPlaneServer(uvicorn.Server):
+    """Ends the streams before it waits for what else is open: they would never end by themselves."""
+
+    def __init__(self, config: uvicorn.Config, hub: Hub) -> None:
+        super().__init__(config)
+        self._hub = hub
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Stop listening, and let everybody go."""
+        self._hub.close()
+        await super().shutdown(sockets)
+
+
+def _tune() -> None:
+    """For ten thousand connections, whose objects live long and are looked through by each full collection."""
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 1000)
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def _listen(config: Config) -> socket.socket:
@@ -170,7 +217,7 @@ def _listen(config: Config) -> socket.socket:
         listener = socket.socket(family, kind, protocol)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(address)
-        listener.listen()
+        listener.listen(_BACKLOG)
     except OSError as error:
         raise Invalid(
             "port", f"cannot listen on {config.host}:{config.port}: {error.strerror}", "a free port"

@@ -76,6 +76,11 @@ class Config(Document):
     sdk_keys: list[SecretStr] = Field(
         default_factory=list, description="Keys that apps may fetch rulesets with. With none, no key is needed."
     )
+    stream_heartbeat: Duration = Field(
+        default="10s",
+        validate_default=True,
+        description="How often each stream shows a sign of life; below what proxies on the way allow to be silent.",
+    )
     webhook_urls: list[str] = Field(
         default_factory=list,
         description="Addresses that webhook gates may ask, each with what lies beneath it. With none, none may.",
@@ -102,7 +107,11 @@ class Config(Document):
             raise Invalid(
                 "scrape_targets", f"are given beside {beside[0]}", "one of the two; with Prometheus all gates work"
             )
-        for field, duration in (("tick", self.tick), ("prometheus_timeout", self.prometheus_timeout)):
+        for field, duration in (
+            ("tick", self.tick),
+            ("prometheus_timeout", self.prometheus_timeout),
+            ("stream_heartbeat", self.stream_heartbeat),
+        ):
             if duration <= timedelta(0):
                 raise Invalid(field, "is not a time", "more than 0, such as 1s")
         return self

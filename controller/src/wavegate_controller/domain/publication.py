@@ -1,11 +1,11 @@
 """From flags and rollouts to the ruleset that every SDK evaluates."""
 
-import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
 from wavegate import evaluation
+from wavegate.evaluation.deltas import document_hash
 from wavegate_controller.domain.flag import Flag
 from wavegate_controller.domain.rollout import Rollout
 
@@ -49,7 +49,7 @@ def publish(
         environment=environment,
         revision=revision,
         body=body,
-        etag=hashlib.sha256(body).hexdigest()[:32],
+        etag=document_hash(body),
         published_at=now,
     )
 

@@ -5,6 +5,7 @@ from enum import StrEnum
 from typing import Final, TypeAlias
 
 # What some ruleset may need one day. It is imported now, because the thread must not import anything: see client.py.
+import wavegate.evaluation.deltas
 import wavegate.evaluation.instants
 import wavegate.evaluation.pattern
 import wavegate.evaluation.semver  # noqa: F401 # as above

@@ -1,0 +1,177 @@
+"""All environments and all their streams: lets in, wakes, keeps alive and lets go."""
+
+import asyncio
+import random
+from collections import Counter
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any, Final
+
+from wavegate.evaluation import ruleset_from_json
+from wavegate_controller.delivery.asgi import Receive, Scope, Send, header, problem
+from wavegate_controller.delivery.channel import Channel, Stream
+from wavegate_controller.delivery.keys import Grant
+from wavegate_controller.domain.publication import PublishedRuleset
+
+#: Under this name, among a scope's extensions, our HTTP protocol says how to drop the connection.
+ABORT: Final = "wavegate.abort"
+#: Slices of the streams that are shown a heartbeat one after the other, so that no beat takes long.
+_SLICES: Final = 20
+_BEAT: Final[dict[str, Any]] = {"type": "http.response.body", "body": b": still here\n\n", "more_body": True}
+#: Who is told to come back comes within so many milliseconds.
+_SOONEST, _LATEST = 200, 2000
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Limits:
+    """How much of this process streams may take."""
+
+    streams: int = 15_000
+    streams_of_a_key: int = 10_000
+
+
+class Hub:
+    """Fulfils `ports.RulesetSink`, for any number of environments.
+
+    Args:
+        heartbeat: seconds between two signs of life on each stream.
+        limits: on the number of streams.
+        rollback_allowed: tell clients that a lower revision than theirs is meant, after a backup was restored.
+    """
+
+    def __init__(
+        self, *, heartbeat: float = 10.0, limits: Limits | None = None, rollback_allowed: bool = False
+    ) -> None:
+        self._heartbeat = heartbeat
+        self._limits = limits or Limits()
+        self._rollback_allowed = rollback_allowed
+        self._channels: dict[str, Channel] = {}
+        self._variants: dict[str, tuple[str, Mapping[str, frozenset[str]]]] = {}
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._beating: asyncio.Task[None] | None = None
+        self._open: Counter[str] = Counter()
+        self._is_closing = False
+
+    def publish(self, ruleset: PublishedRuleset) -> None:
+        """Serve this revision from now on, and push it to all who follow its environment."""
+        channel = self._channels.get(ruleset.environment)
+        if channel is None:
+            made = Channel(ruleset.environment, rollback_allowed=self._rollback_allowed)
+            channel = self._channels.setdefault(ruleset.environment, made)
+        channel.publish(ruleset, lambda: self._in_loop(channel.wake))
+
+    def channel(self, environment: str) -> Channel | None:
+        """The environment's, once something was published for it."""
+        return self._channels.get(environment)
+
+    def variants(self, environment: str) -> Mapping[str, frozenset[str]]:
+        """Flag key to the variants of the ruleset in force; read from it when it is first asked for."""
+        channel = self._channels.get(environment)
+        current = None if channel is None else channel.current
+        if current is None:
+            return {}
+        known, variants = self._variants.get(environment, ("", {}))
+        if known != current.id:
+            flags = ruleset_from_json(current.body).flags.values()
+            variants = {flag.key: frozenset(flag.variants) for flag in flags}
+            self._variants[environment] = current.id, variants
+        return variants
+
+    async def stream(self, scope: Scope, receive: Receive, send: Send, grant: Grant) -> None:
+        """Serve one stream to its end."""
+        channel = self._channels.get(grant.environment)
+        if channel is None or channel.current is None or self._is_closing:
+            await problem(send, 503, "Service Unavailable", "no ruleset yet", [(b"retry-after", b"1")])
+            return
+        if refusal := self._refusal(grant):
+            await problem(send, 429, "Too Many Requests", refusal, [(b"retry-after", b"%d" % random.randint(5, 30))])  # noqa: S311 # spreads, protects nothing
+            return
+        stream = Stream(
+            send,
+            abort=scope.get("extensions", {}).get(ABORT, _nothing),
+            grant=grant,
+            held=header(scope, b"last-event-id").decode("latin-1"),
+            instance=header(scope, b"wavegate-instance").decode("latin-1"),
+        )
+        # Before anything is awaited: a key that is revoked from now on finds the stream.
+        self._begin(stream, channel)
+        try:
+            await send({"type": "http.response.start", "status": 200, "headers": self._headers(channel)})
+            await channel.catch_up(stream, b"retry: %d\n: welcome\n\n" % _LATEST)
+            while (await receive())["type"] != "http.disconnect":
+                pass
+        finally:
+            channel.leave(stream)
+            self._open[grant.key_id] -= 1
+
+    def revoke(self, key_ids: frozenset[str]) -> None:
+        """Cut the streams of these keys; from any thread."""
+        self._in_loop(lambda: self._cut(lambda stream: stream.grant.key_id in key_ids, b": the key was revoked\n\n"))
+
+    def close(self) -> None:
+        """End all streams, and ask each to come back at a moment of its own. In the loop's thread."""
+        self._is_closing = True
+        if self._beating is not None:
+            self._beating.cancel()
+        for channel in self._channels.values():
+            for stream in list(channel.streams):
+                self._end(channel, stream, b"retry: %d\n\n" % random.randint(_SOONEST, _LATEST))  # noqa: S311 # as above
+
+    def _begin(self, stream: Stream, channel: Channel) -> None:
+        if self._loop is None:
+            self._loop = asyncio.get_running_loop()
+            self._beating = self._loop.create_task(self._beat())
+            # What was published before there was a loop to push in.
+            for one in self._channels.values():
+                one.wake()
+        self._open[stream.grant.key_id] += 1
+        channel.enter(stream)
+
+    def _refusal(self, grant: Grant) -> str | None:
+        if self._open[grant.key_id] >= self._limits.streams_of_a_key:
+            return f"this key has {self._limits.streams_of_a_key} streams open; fetch /sdk/v1/ruleset meanwhile"
+        if self._open.total() >= self._limits.streams:
+            return f"there are {self._limits.streams} streams open; fetch /sdk/v1/ruleset meanwhile"
+        return None
+
+    def _headers(self, channel: Channel) -> list[tuple[bytes, bytes]]:
+        headers = [
+            (b"content-type", b"text/event-stream"),
+            (b"cache-control", b"no-cache, no-transform"),
+            # nginx would keep what is sent until it has a buffer full of it.
+            (b"x-accel-buffering", b"no"),
+            (b"wavegate-heartbeat", f"{self._heartbeat:g}".encode()),
+        ]
+        if channel.current is not None:
+            headers += [pair for pair in channel.current.unchanged if pair[0] == b"wavegate-allow-revision-rollback"]
+        return headers
+
+    def _in_loop(self, call: Callable[[], None]) -> None:
+        if self._loop is not None:
+            # A loop that is closed has no streams left.
+            with suppress(RuntimeError):
+                self._loop.call_soon_threadsafe(call)
+
+    def _cut(self, is_meant: Callable[[Stream], bool], last: bytes) -> None:
+        for channel in self._channels.values():
+            for stream in [stream for stream in channel.streams if is_meant(stream)]:
+                self._end(channel, stream, last)
+
+    def _end(self, channel: Channel, stream: Stream, last: bytes) -> None:
+        channel.leave(stream)
+        if not channel.push(stream, {"type": "http.response.body", "body": last, "more_body": False}):
+            stream.abort()
+
+    async def _beat(self) -> None:
+        while True:
+            streams = [(channel, stream) for channel in self._channels.values() for stream in channel.streams]
+            size = -(-len(streams) // _SLICES) or 1
+            for number in range(_SLICES):
+                for channel, stream in streams[number * size : (number + 1) * size]:
+                    channel.beat(stream, _BEAT)
+                await asyncio.sleep(self._heartbeat / _SLICES)
+
+
+def _nothing() -> None:
+    """Servers other than ours offer no way to drop a connection."""

@@ -1,0 +1,73 @@
+"""SDK keys: each reads one environment. Held as hashes, so that a dump of this process shows none."""
+
+import hashlib
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Final, TypeAlias
+
+_log: Final = logging.getLogger("wavegate")
+_SCHEME: Final = b"bearer "
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Grant:
+    """What a key allows: to read one environment.
+
+    Attributes:
+        key_id: names the key without being it, for limits, logs and revocation.
+    """
+
+    key_id: str
+    environment: str
+
+
+#: Called with the ids of the keys that no longer hold, on whatever thread revoked them. Must be quick, must not raise.
+Revoked: TypeAlias = Callable[[frozenset[str]], None]
+
+
+def hash_of(key: str | bytes) -> str:
+    """What a key is known by here: SHA-256 in hex. Keys are long and random, so that nothing slower is needed."""
+    return hashlib.sha256(key.encode() if isinstance(key, str) else key).hexdigest()
+
+
+class Keys:
+    """The keys that hold; safe to use from several threads.
+
+    Args:
+        unkeyed: the environment that who shows no key may read; None when a key is needed.
+    """
+
+    def __init__(self, *, unkeyed: str | None = None) -> None:
+        self._grants: Mapping[str, Grant] = {}
+        self._unkeyed = None if unkeyed is None else Grant(key_id="", environment=unkeyed)
+        self._listeners: list[Revoked] = []
+
+    def grant(self, authorization: bytes) -> Grant | None:
+        """What this `Authorization` header allows; None when it is no key of ours."""
+        if self._unkeyed is not None:
+            return self._unkeyed
+        if authorization[:7].lower() != _SCHEME:
+            return None
+        # Looked up by its hash: how long that takes tells nothing about any other key.
+        return self._grants.get(hashlib.sha256(authorization[7:].strip()).hexdigest())
+
+    def replace(self, grants: Mapping[str, Grant], *, unkeyed: str | None = None) -> None:
+        """From now on these keys hold and no others; by `hash_of` the key. Who holds another is told to go."""
+        before = self._by_id()
+        self._grants = dict(grants)
+        self._unkeyed = None if unkeyed is None else Grant(key_id="", environment=unkeyed)
+        after = self._by_id()
+        gone = frozenset(key_id for key_id, grant in before.items() if after.get(key_id) != grant)
+        if gone:
+            _log.info("action=sdk_keys_revoked keys=%d", len(gone))
+            for listener in list(self._listeners):
+                listener(gone)
+
+    def listen(self, callback: Revoked) -> None:
+        """Tell of keys that were revoked, or moved to another environment."""
+        self._listeners.append(callback)
+
+    def _by_id(self) -> dict[str, Grant]:
+        grants = [*self._grants.values(), *([self._unkeyed] if self._unkeyed else [])]
+        return {grant.key_id: grant for grant in grants}
