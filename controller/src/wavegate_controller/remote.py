@@ -112,6 +112,18 @@ class RemoteController:
         """A decision made again from its evidence."""
         return self._ask("GET", f"decisions/{decision_id}/explanation")
 
+    def audit(self, **wanted: str | int | None) -> list[Document]:
+        """What was done, newest first."""
+        return self._items("audit", wanted)
+
+    def audit_entry(self, sequence: int) -> Document:
+        """One entry of the audit."""
+        return self._ask("GET", f"audit/{sequence}")
+
+    def audit_chain(self, *, after: int) -> Document:
+        """Entries behind that one, oldest first, in `items`, and where the chain ends in `head`."""
+        return self._ask("GET", "audit/chain", query={"after": after})
+
     def status(self) -> Document:
         """Environment, ruleset revision in force, and the controller's version."""
         return self._ask("GET", "status")

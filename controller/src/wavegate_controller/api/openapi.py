@@ -27,6 +27,7 @@ problem document (RFC 9457) that says what was wrong and what would be right. Ti
 _PARTS: Final = {
     "key": ("Of the flag.", "ai-summaries"),
     "reference": ("A rollout's id, or a flag's key for the newest rollout of that flag.", "ai-summaries:2"),
+    "entry": ("Number of the entry.", "17"),
     "decision": ("Of the decision.", "17"),
 }
 _TITLES: Final = {

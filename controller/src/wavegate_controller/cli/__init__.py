@@ -13,6 +13,7 @@ COMMANDS: Final = {
     "rollout": "Create rollouts, watch them, and act on them.",
     "explain": "Make decision ID again from its evidence, with every number beside its limit.",
     "gate": "Show the ready-made gates that a plan may name.",
+    "audit": "Show what was done, by whom and why, and verify that nobody changed the record.",
     "db": "Bring the database to this version, or check that it is.",
 }
 
@@ -46,6 +47,7 @@ Exit codes:
   1  the controller refused
   2  wrong usage
   3  no controller answers
+  4  the audit does not hold
 """,
 )
 @click.version_option(package_name="wavegate-controller", message="wavegate %(version)s")

@@ -19,3 +19,9 @@ class Unreachable(click.ClickException):
     """No controller answers."""
 
     exit_code = 3
+
+
+class Broken(click.ClickException):
+    """The audit is not what was written."""
+
+    exit_code = 4

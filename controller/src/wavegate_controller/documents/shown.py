@@ -212,3 +212,35 @@ class AnyShown(BaseModel):
     """A document that another standard describes."""
 
     model_config = ConfigDict(extra="allow", frozen=True)
+
+
+class AuditEntryShown(Shown):
+    """One thing that was done. `hash` is the SHA-256 of the canonical JSON of all other fields."""
+
+    sequence: int = Field(description="From 1 on, without gaps.")
+    at: str
+    actor: str = Field(description="A person's or token's name, or `wavegate` for the controller itself.")
+    actor_kind: str
+    action: str = Field(description="Such as `rollout.promote`.")
+    subject: str = Field(description="What it was done to: a flag's key, a rollout's id.")
+    environment: str = Field(description="Empty for what belongs to none.")
+    reason: str = Field(description="In the actor's words.")
+    before: Any
+    after: Any
+    evidence: Any = Field(description="What it was decided on.")
+    previous: str = Field(description="Hash of the entry before.")
+    hash: str
+
+
+class ChainHeadShown(Shown):
+    """Where a chain ends."""
+
+    sequence: int
+    hash: str
+
+
+class AuditStretchShown(Shown):
+    """Some entries, oldest first, and where the chain ended in the same moment."""
+
+    items: list[AuditEntryShown]
+    head: ChainHeadShown | None = Field(description="Null when somebody has removed it.")

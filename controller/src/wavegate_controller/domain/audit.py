@@ -7,7 +7,7 @@ this finds, and what it cannot find, is told in docs/audit.md.
 import hashlib
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import Enum
@@ -133,6 +133,69 @@ def fault_at_end(end: Head, *, head: Head) -> str | None:
     if end.sequence > head.sequence:
         return f"entry {head.sequence + 1} and what follows were added behind the head of the chain"
     return f"entry {end.sequence} is not the one that the head of the chain names"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Page:
+    """A stretch of the chain, oldest first, and where the chain ended in the same moment.
+
+    Attributes:
+        head: None where nothing says it.
+    """
+
+    entries: Sequence[Entry]
+    head: Head | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Verified:
+    """How far a chain holds.
+
+    Attributes:
+        begin: what the first entry was expected to follow.
+        end: the last good entry.
+        fault: the first thing that is wrong; None when all of it holds.
+        sequence: the first entry that is bad or missing.
+    """
+
+    begin: Head
+    end: Head
+    fault: str | None = None
+    sequence: int | None = None
+
+
+def verify(pages: Iterable[Page], *, begin: Head | None = None, expect: Head | None = None) -> Verified:
+    """Follow a chain to its end.
+
+    Args:
+        pages: one after the other; the last one has the end.
+        begin: what the first entry follows, when that is not the beginning of the chain.
+        expect: an entry that was in the chain once, noted where nobody could change it.
+    """
+    begin = head = begin or Head()
+    noted: Head | None = begin if expect is not None and expect.sequence == begin.sequence else None
+    newest: Head | None = None
+    for page in pages:
+        newest = page.head
+        for entry in page.entries:
+            if wrong := fault(entry, after=head):
+                return Verified(begin=begin, end=head, fault=wrong, sequence=head.sequence + 1)
+            head = entry.head
+            if expect is not None and head.sequence == expect.sequence:
+                noted = head
+    wrong = "nothing says where the chain ends" if newest is None else fault_at_end(head, head=newest)
+    at = head.sequence + 1 if newest is None or head.sequence != newest.sequence else head.sequence
+    if wrong is None and expect is not None and noted != expect:
+        wrong, at = _not_as_noted(expect, noted, head), min(expect.sequence, head.sequence + 1)
+    return Verified(begin=begin, end=head, fault=wrong, sequence=None if wrong is None else at)
+
+
+def _not_as_noted(expect: Head, found: Head | None, end: Head) -> str:
+    if found is not None:
+        return f"entry {expect.sequence} is not the one that was noted: it, or one before it, was replaced"
+    if expect.sequence > end.sequence:
+        return f"entries {end.sequence + 1} to {expect.sequence} are missing, which were there when the last was noted"
+    return f"entry {expect.sequence} comes before the first one here; nothing can be said of it"
 
 
 def content(sequence: int, note: Note, previous: str) -> Mapping[str, Any]:

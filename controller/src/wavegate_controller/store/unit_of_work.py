@@ -316,7 +316,7 @@ class SqlAudit:
         self._connection.execute(update(tables.audit_head).values(sequence=end.sequence, hash=end.hash))
 
     def _head(self, query: Select[Any]) -> Head | None:
-        row = self._connection.execute(query).mappings().one_or_none()
+        row = self._connection.execute(query.where(tables.audit_head.c.id == 1)).mappings().one_or_none()
         return None if row is None else Head(sequence=row["sequence"], hash=row["hash"])
 
 
