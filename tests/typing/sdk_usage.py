@@ -29,6 +29,11 @@ assert_type(wavegate.Client.offline({"schema": 1}), wavegate.Client)
 # Asking
 assert_type(gate.is_enabled("search", "anna", country="DE", age=29), bool)
 assert_type(gate.is_enabled("search", None), bool)
+anna: dict[str, str | int] = {"country": "DE", "age": 29}
+assert_type(gate.is_enabled("search", "anna", anna), bool)
+assert_type(gate.is_enabled("search", "anna", anna, beta=True), bool)
+assert_type(gate.value("limit", "anna", 3, anna), int)
+assert_type(gate.value("greeting", "anna", default="hi", attributes=anna), str)
 assert_type(gate.value("limit", "anna", default=3), int)
 assert_type(gate.value("greeting", "anna", "hi", country="DE"), str)
 small: Model = {"model": "small", "temperature": 0.2}
@@ -44,9 +49,10 @@ assert_type(gate.wait_ready(1.0), bool)
 gate.is_enabled("search")  # type: ignore[call-arg] # whose flag?
 gate.is_enabled(17, "anna")  # type: ignore[arg-type] # a key is a string
 gate.is_enabled("search", 17)  # type: ignore[arg-type] # so is a targeting key
+gate.is_enabled("search", "anna", "DE")  # type: ignore[arg-type] # attributes have names
 gate.value("limit", "anna")  # type: ignore[call-arg] # the default is what to do when nothing works
 gate.feedback("search", "anna")  # type: ignore[call-arg] # up or down?
-gate.feedback("search", "anna", True)  # type: ignore[call-arg] # say which: thumbs_up=True
+gate.feedback("search", "anna", True)  # type: ignore[call-arg, arg-type] # say which: thumbs_up=True
 
 
 # Trials
@@ -61,6 +67,12 @@ def block() -> str:
         return "text"
 
 
+def block_with_what_is_known() -> None:
+    with gate.trial("ai-summaries", "anna", anna, slow_after=3.0) as trial:
+        assert_type(trial, wavegate.Trial)
+    gate.feedback("ai-summaries", "anna", anna, thumbs_up=True)
+
+
 async def asynchronous_block() -> None:
     async with gate.trial("ai-summaries", "anna") as trial:
         assert_type(trial, wavegate.Trial)
@@ -69,6 +81,11 @@ async def asynchronous_block() -> None:
 @gate.trials("ai-summaries", by="user_id", slow_after=3.0)
 def summary(trial: wavegate.Trial, user_id: str, *, words: int = 100) -> str:
     return user_id * words if trial.enabled else user_id
+
+
+@gate.trials("ai-summaries", by="user_id", attributes="known")
+def summary_for(trial: wavegate.Trial, user_id: str, known: dict[str, str]) -> str:
+    return known["name"]
 
 
 @gate.trials("ai-summaries", by=lambda request: str(request["user"]))

@@ -17,15 +17,20 @@ from openfeature.provider import AbstractProvider, Metadata
 from openfeature.track import TrackingEventDetails
 
 from wavegate.client import Client, process
+from wavegate.client.attributes import NO_ATTRIBUTES
 from wavegate.client.checks import check_seconds
-from wavegate.client.counters import Cell
+from wavegate.client.counters import Cell, Counters
 from wavegate.client.log import log
 from wavegate.client.snapshot import Answer, Snapshot
 from wavegate.client.worker import Worker
 from wavegate.evaluation import EvaluationDetails, Ruleset
-from wavegate.evaluation.answering import Attributes, no_flag, type_mismatch
+from wavegate.evaluation.answering import no_flag, type_mismatch
+from wavegate.evaluation.splitting import Choose
 
 __all__ = ["FEEDBACK", "OUTCOME", "WavegateProvider"]
+
+#: A resolution, and where it counts.
+_Resolved: TypeAlias = tuple[Cell, FlagResolutionDetails[Any]]
 
 #: A tracking event that says what a person thought of the variant they have.
 FEEDBACK: Final = "wavegate.feedback"
@@ -33,7 +38,6 @@ FEEDBACK: Final = "wavegate.feedback"
 OUTCOME: Final = "wavegate.outcome"
 
 _LOOK_EVERY: Final = 0.5
-_NO_ATTRIBUTES: Final[Attributes] = {}
 
 Structure: TypeAlias = Sequence[FlagValueType] | Mapping[str, FlagValueType]
 
@@ -60,7 +64,7 @@ class WavegateProvider(AbstractProvider):
         self._watch = Worker("wavegate-openfeature", self._look)
         self._listens = False
         self._complained: set[str] = set()
-        self._made = _Made(client._snapshot)  # noqa: SLF001 # one distribution, one design
+        self._made = _Made(client._snapshot, client._counters)  # noqa: SLF001 # one distribution, one design
 
     def get_metadata(self) -> Metadata:
         """The provider's name."""
@@ -157,14 +161,14 @@ class WavegateProvider(AbstractProvider):
             context.targeting_key,
             thumbs_up=_said(said, "thumbs_up", bool),
             comment=said.get("comment"),
-            **_by_name(context.attributes),
+            attributes=context.attributes,
         )
 
     def _outcome(self, context: EvaluationContext, said: Mapping[str, Any], value: float | None) -> None:
         flag_key, seconds = _said(said, "flag_key", str), _said(said, "seconds", int | float)
         if not 0 <= seconds < float("inf"):
             raise ValueError(f"seconds: is {seconds!r}; give 0 or more")
-        with self._client.trial(flag_key, context.targeting_key, **_by_name(context.attributes)) as trial:
+        with self._client.trial(flag_key, context.targeting_key, context.attributes) as trial:
             # The request ran before anybody told of it.
             trial._started -= seconds  # noqa: SLF001 # as above
             if said.get("bad"):
@@ -181,14 +185,15 @@ class WavegateProvider(AbstractProvider):
     ) -> FlagResolutionDetails[Any]:
         made = self._made
         if made.snapshot is not self._client._snapshot:  # noqa: SLF001 # as above
-            made = self._made = _Made(self._client._snapshot)  # noqa: SLF001 # as above
+            made = self._made = _Made(self._client._snapshot, self._client._counters)  # noqa: SLF001 # as above
+        resolution: FlagResolutionDetails[Any]
         try:
+            # Of an error nothing is made, and nothing cannot be taken apart.
             if context is None:
-                answer = made.snapshot.choose[flag_key](None, _NO_ATTRIBUTES)
+                cell, resolution = made.choose[wanted][flag_key](None, NO_ATTRIBUTES)
             else:
-                answer = made.snapshot.choose[flag_key](context.targeting_key, context.attributes)
-            cell, resolution = made.resolutions[wanted][answer]
-        except Exception:  # noqa: BLE001 # first asked, first answered, or an error; an odd context may raise anything
+                cell, resolution = made.choose[wanted][flag_key](context.targeting_key, context.attributes)
+        except Exception:  # noqa: BLE001 # first asked, or an error; an odd context may raise anything
             return self._slowly(made, wanted, flag_key, default, context or EvaluationContext())
         cell[0] += 1
         return resolution
@@ -198,24 +203,24 @@ class WavegateProvider(AbstractProvider):
     ) -> FlagResolutionDetails[Any]:
         """The same for what is not made beforehand: errors, since each caller has a default, and what is new."""
         try:
-            made.snapshot.flag(flag_key)
-            answer = made.snapshot.choose[flag_key](context.targeting_key, context.attributes)
+            resolved = made.asking(wanted, flag_key)(context.targeting_key, context.attributes)
+            answer = made.answer(flag_key, context)
         except Exception:  # noqa: BLE001 # no flag, or what is no key at all
-            answer = self._client._unknown  # noqa: SLF001 # as above
+            resolved, answer = None, self._client._unknown  # noqa: SLF001 # as above
             details = no_flag(flag_key, default, ready=made.snapshot.ruleset is not None)
         else:
             details = answer.details
-            if details.error_code is None and not _is(wanted, details.value):
-                details = type_mismatch(details, wanted)
+        if resolved is not None:
+            cell, resolution = resolved
+            cell[0] += 1
+            return resolution
         if details.error_code is None:
-            made.resolutions[wanted][answer] = answer.cell, made.resolution(details, wanted)
-            answer.cell[0] += 1
-            return made.resolutions[wanted][answer][1]
+            details = type_mismatch(details, wanted)
         answer.error_cell[0] += 1
         return FlagResolutionDetails(
             value=default,
             reason=Reason.ERROR,
-            error_code=ErrorCode(details.error_code),
+            error_code=ErrorCode(str(details.error_code)),
             error_message=details.error_message,
             flag_metadata=made.metadata,
         )
@@ -265,16 +270,39 @@ class _Made:
     OpenFeature's client copies their fields and changes nothing in them.
     """
 
-    def __init__(self, snapshot: Snapshot) -> None:
+    def __init__(self, snapshot: Snapshot, counters: Counters) -> None:
         self.snapshot = snapshot
+        self._counters = counters
         ruleset = snapshot.ruleset
         #: Under the names that OpenFeature's telemetry looks for.
         self.metadata: dict[str, Any] = (
             {} if ruleset is None else {"flagSetId": ruleset.environment, "version": str(ruleset.revision)}
         )
-        self.resolutions: dict[str, dict[Answer, tuple[Cell, FlagResolutionDetails[Any]]]] = {
-            wanted: {} for wanted in _TYPES
-        }
+        #: By the type that is wanted and the flag.
+        self.choose: dict[str, dict[Any, Choose[Any]]] = {wanted: {} for wanted in _TYPES}
+
+    def answer(self, flag_key: str, context: EvaluationContext) -> Answer:
+        """What the flag answers, whatever type is wanted.
+
+        Raises:
+            KeyError: there is no such flag.
+        """
+        self.snapshot.flag(flag_key)
+        return self.snapshot.choose[flag_key](context.targeting_key, context.attributes)
+
+    def asking(self, wanted: str, flag_key: str) -> Choose["_Resolved | None"]:
+        """The flag for who wants this type. Nothing is made of errors, since each caller has a default."""
+
+        def present(details: EvaluationDetails) -> _Resolved | None:
+            if details.error_code is not None or not _is(wanted, details.value):
+                return None
+            cell = self._counters.evaluations(flag_key, details.variant, details.reason)
+            return cell, self.resolution(details, wanted)
+
+        choose = self.choose[wanted].get(flag_key)
+        if choose is None:
+            choose = self.choose[wanted][flag_key] = self.snapshot.asking(flag_key, present)
+        return choose
 
     def resolution(self, details: EvaluationDetails, wanted: str) -> FlagResolutionDetails[Any]:
         """An answer without error."""
@@ -327,11 +355,3 @@ def _said(attributes: Mapping[str, Any], name: str, wanted: Any) -> Any:
     if not isinstance(value, wanted):
         raise ValueError(f"{name}: is {value!r}; give {getattr(wanted, '__name__', wanted)}")  # noqa: TRY004 # see above
     return value
-
-
-def _by_name(attributes: Attributes) -> dict[str, Any]:
-    """The attributes of a context, without those that the client's methods take for something else."""
-    return {name: value for name, value in attributes.items() if name not in _TAKEN}
-
-
-_TAKEN: Final = frozenset(("default", "slow_after", "thumbs_up", "comment"))

@@ -10,8 +10,10 @@ from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
 from wavegate.client import Client, Trial
+from wavegate.client.attributes import NO_ATTRIBUTES, both
 from wavegate.client.counters import DEFAULT_CAPS, Arm, BadKind, Counters, ValueKind
 from wavegate.evaluation import Flag, Ruleset
+from wavegate.evaluation.matching import Attributes
 
 __all__ = ["Feedback", "FixedClient", "Outcome", "Variant", "fixed", "override"]
 
@@ -77,13 +79,14 @@ class FixedClient(Client):
         flag_key: str,
         targeting_key: str | None,
         /,
+        attributes: Attributes = NO_ATTRIBUTES,
         *,
         default: Any = None,
         slow_after: float | None = None,
-        **attributes: Any,
+        **named: Any,
     ) -> Trial:
         """As the client's; its end is remembered."""
-        trial = super().trial(flag_key, targeting_key, default=default, slow_after=slow_after, **attributes)
+        trial = super().trial(flag_key, targeting_key, attributes, default=default, slow_after=slow_after, **named)
         if trial._arm is not None:  # noqa: SLF001 # one distribution, one design
             trial._arm = _Remembering(trial._arm, targeting_key, self.outcomes)  # noqa: SLF001 # as above
         return trial
@@ -93,14 +96,15 @@ class FixedClient(Client):
         flag_key: str,
         targeting_key: str | None,
         /,
+        attributes: Attributes = NO_ATTRIBUTES,
         *,
         thumbs_up: bool,
         comment: str | None = None,
-        **attributes: Any,
+        **named: Any,
     ) -> None:
         """As the client's; it is remembered."""
-        super().feedback(flag_key, targeting_key, thumbs_up=thumbs_up, comment=comment, **attributes)
-        variant = self._ask(flag_key, targeting_key, attributes)[0].details.variant
+        super().feedback(flag_key, targeting_key, attributes, thumbs_up=thumbs_up, comment=comment, **named)
+        variant = self._ask(flag_key, targeting_key, both(attributes, named))[0].details.variant
         if variant is not None:
             self.feedbacks.append(
                 Feedback(

@@ -18,13 +18,13 @@ import contest
 from contest import Effort, Series
 from contestants import BARE_OPENFEATURE, LEFT_OUT, SDK, Entry, entries
 from environments import Environment, Installer, NotInstallable
-from report import FLOOR, OURS, Results, render
+from report import BY_NAME, FLOOR, FLOOR_BY_NAME, OURS, Results, render
 
 ROOT: Final = Path(__file__).parents[3]
 QUICK: Final = Effort(rounds=15, starts=3, thread_rounds=3, checked_users=20_000, seconds=0.005)
 FULL: Final = Effort(rounds=100, starts=15, thread_rounds=15, checked_users=100_000, seconds=0.01)
 #: Whose answers must be ours bit by bit.
-SAME_BUCKETS: Final = (FLOOR, "floor by name", "floor joining less", "flagd")
+SAME_BUCKETS: Final = (FLOOR, FLOOR_BY_NAME, "floor joining less", BY_NAME, "flagd")
 
 
 def main() -> None:
@@ -100,7 +100,7 @@ def install(
             if entry is not BARE_OPENFEATURE:
                 made[entry.module] = made.get(entry.module) or installer.make(entry.module, entry.requires)
                 environment = native[entry] = made[entry.module]
-                own = "wavegate" if entry.name == OURS else entry.requires[0]
+                own = "wavegate" if entry.name in (OURS, BY_NAME) else entry.requires[0]
                 results.closures[entry.name] = (
                     environment.versions[own.lower()],
                     environment.megabytes,

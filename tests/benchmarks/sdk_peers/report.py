@@ -11,6 +11,9 @@ from contestants import BARE_OPENFEATURE, Entry
 
 OURS: Final = "Wavegate"
 FLOOR: Final = "floor"
+#: The same two with attributes as keyword arguments, which are compared with one another.
+BY_NAME: Final = "Wavegate by name"
+FLOOR_BY_NAME: Final = "floor by name"
 
 
 @dataclass(kw_only=True, slots=True)
@@ -102,6 +105,11 @@ def targets(results: Results) -> Iterator[Target]:
             limit=lead,
             at_least=True,
         )
+    yield Target(
+        what="three rules by name, then 25 %: times the floor by name",
+        found=results.ratio("rules", BY_NAME, FLOOR_BY_NAME),
+        limit=1.2,
+    )
     yield Target(
         what="through the OpenFeature client, on top of it",
         found=results.difference("openfeature", OURS, BARE_OPENFEATURE.name),

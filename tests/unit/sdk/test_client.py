@@ -1,7 +1,9 @@
 """What an app gets from a client, without any server."""
 
+import collections
 import json
 import threading
+import types
 import weakref
 
 import pytest
@@ -174,6 +176,69 @@ def test_attributes_may_have_any_name(client):
 
     assert client.is_enabled("ai-summaries", "user-1", **attributes) is True
     assert client.value("ai-summaries", "user-1", False, **attributes) is True
+
+
+RULE = {"if": {"attribute": "country", "operator": "in", "value": ["NO", "SE"]}, "serve": "on"}
+BY_COUNTRY = {
+    **DOCUMENT,
+    "flags": {
+        "by-country": {"variants": {"on": True, "off": False}, "default_variant": "off", "rules": [RULE]},
+    },
+}
+
+
+def ask_in_every_way(client, *attributes, **named):
+    with client.trial("by-country", "anna", *attributes, **named) as trial:
+        tried = trial.enabled
+    return {
+        client.is_enabled("by-country", "anna", *attributes, **named),
+        client.value("by-country", "anna", False, *attributes, **named),
+        client.details("by-country", "anna", False, *attributes, **named).value,
+        tried,
+    }
+
+
+@pytest.mark.parametrize(
+    ("attributes", "named", "answer"),
+    [
+        ([], {"country": "SE"}, True),
+        ([{"country": "SE"}], {}, True),
+        ([{"country": "DE"}], {"country": "SE"}, True),
+        ([{"country": "SE"}], {"country": "DE"}, False),
+        ([{"country": "SE", "plan": "free"}], {"plan": "team"}, True),
+        ([{}], {"country": "SE"}, True),
+        ([{}], {}, False),
+        ([types.MappingProxyType({"country": "SE"})], {"plan": "free"}, True),
+        ([collections.ChainMap({}, {"country": "SE"})], {}, True),
+        (["SE"], {}, False),
+        ([None], {"country": "SE"}, True),
+        ([None], {}, False),
+        ([42], {"country": "SE"}, True),
+    ],
+)
+def test_attributes_are_a_mapping_or_named_or_both_and_then_the_named_ones_hold(registry, attributes, named, answer):
+    client = Client.offline(BY_COUNTRY, registry=registry)
+
+    first, again = ask_in_every_way(client, *attributes, **named), ask_in_every_way(client, *attributes, **named)
+
+    assert first == again == {answer}
+
+
+def test_a_mapping_may_have_the_names_of_parameters_too(registry):
+    rule = {"if": {"attribute": "default", "operator": "equals", "value": "yes"}, "serve": "on"}
+    flag = {**BY_COUNTRY["flags"]["by-country"], "rules": [rule]}
+    client = Client.offline({**DOCUMENT, "flags": {"by-country": flag}}, registry=registry)
+
+    assert ask_in_every_way(client, {"default": "yes", "attributes": 1, "slow_after": 2}) == {True}
+
+
+def test_feedback_counts_for_the_variant_that_the_attributes_give(registry):
+    client = Client.offline(BY_COUNTRY, registry=registry)
+
+    client.feedback("by-country", "anna", {"country": "SE"}, thumbs_up=False)
+    client.feedback("by-country", "anna", {"country": "DE"}, thumbs_up=False, country="NO")
+
+    assert bad(registry, "by-country", "on", "targeted", "thumbs_down") == 2
 
 
 def test_a_flag_that_is_no_boolean_is_never_enabled(client, registry):

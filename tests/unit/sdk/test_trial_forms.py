@@ -96,6 +96,25 @@ def test_whose_trial_it_is_may_be_computed(client):
         variant({})
 
 
+def test_what_is_known_of_them_may_be_a_parameter_or_computed(registry):
+    rule = {"if": {"attribute": "country", "operator": "equals", "value": "SE"}, "serve": "on"}
+    flag = {"variants": {"on": True, "off": False}, "default_variant": "off", "rules": [rule]}
+    client = Client.offline(
+        {"schema": 1, "environment": "test", "revision": 1, "flags": {"by-country": flag}}, registry=registry
+    )
+
+    @client.trials("by-country", by="user_id", attributes="known")
+    def named(trial, user_id, known):
+        return trial.enabled
+
+    @client.trials("by-country", by="user_id", attributes=lambda user_id, country: {"country": country})
+    def computed(trial, user_id, country):
+        return trial.enabled
+
+    assert (named("anna", {"country": "SE"}), named("anna", known={"country": "DE"})) == (True, False)
+    assert (computed("anna", "SE"), computed("anna", country="DE")) == (True, False)
+
+
 def test_coroutines_and_generators_are_over_when_their_bodies_are(client, registry):
     @client.trials("ai-summaries", by="user")
     async def awaited(trial, user):
@@ -133,6 +152,11 @@ def test_a_decorator_refuses_what_cannot_work_when_it_decorates(client):
     with pytest.raises(ConfigError, match=r"by: .*summary has no parameter 'user' after the trial"):
 
         @client.trials("ai-summaries", by="user")
+        def summary(trial, text): ...
+
+    with pytest.raises(ConfigError, match=r"attributes: .*summary has no parameter 'known' after the trial"):
+
+        @client.trials("ai-summaries", by="text", attributes="known")
         def summary(trial, text): ...
 
     with pytest.raises(ConfigError, match="take the trial as the first"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 
 from wavegate.client import process
+from wavegate.client.attributes import NO_ATTRIBUTES, both
 from wavegate.client.checks import ConfigError, check_seconds, read_caps
 from wavegate.client.clock import monotonic
 from wavegate.client.counters import LONGEST_COMMENT, BadKind, Comment, Counters, ValueKind
@@ -41,6 +42,10 @@ class Client:
     defaults in the code. Asking never raises and never waits, in asyncio neither. Use one client for
     the whole app; it is safe to share between threads. In a forked child it goes on by itself, with a
     thread of its own and its counts at 0.
+
+    What is known of whoever asks, their attributes, is a mapping after the targeting key, or after the
+    default where there is one; or keyword arguments; or both, and then the keyword arguments hold.
+    An app that has a mapping anyway should pass it: that costs less than naming each.
 
     Args:
         url: the controller.
@@ -153,36 +158,56 @@ class Client:
         self._use(Snapshot(first, counters))
         counters.attach(self)
 
-    def is_enabled(self, flag_key: str, targeting_key: str | None, /, **attributes: Any) -> bool:
+    def is_enabled(
+        self, flag_key: str, targeting_key: str | None, /, attributes: Attributes = NO_ATTRIBUTES, **named: Any
+    ) -> bool:
         """Whether the flag's variant for this key is the boolean true; False whenever that cannot be said."""
         try:
+            if named:
+                attributes = {**attributes, **named} if attributes else named
             cell, enabled = self._switches[flag_key](targeting_key, attributes)
         except Exception:  # noqa: BLE001 # first asked, or unknown, or no key at all: asking never raises
-            cell, enabled = self._flip(flag_key, targeting_key, attributes)
+            cell, enabled = self._flip(flag_key, targeting_key, attributes, named)
         # No call may stand between the read and the write, see `counters`.
         cell[0] += 1
         return enabled
 
-    def value(self, flag_key: str, targeting_key: str | None, /, default: T, **attributes: Any) -> T:
+    def value(
+        self,
+        flag_key: str,
+        targeting_key: str | None,
+        /,
+        default: T,
+        attributes: Attributes = NO_ATTRIBUTES,
+        **named: Any,
+    ) -> T:
         """The variant's value if it is of the default's type, else the default.
 
         Objects and lists are copies: changing them changes nothing for the next caller.
         """
         try:
+            if named:
+                attributes = {**attributes, **named} if attributes else named
             answer = self._choose[flag_key](targeting_key, attributes)
         except Exception:  # noqa: BLE001 # as in is_enabled
-            answer = self._ask(flag_key, targeting_key, attributes)[0]
+            answer = self._ask(flag_key, targeting_key, both(attributes, named))[0]
         return _value(answer, default)
 
     def details(
-        self, flag_key: str, targeting_key: str | None, /, default: Any = None, **attributes: Any
+        self,
+        flag_key: str,
+        targeting_key: str | None,
+        /,
+        default: Any = None,
+        attributes: Attributes = NO_ATTRIBUTES,
+        **named: Any,
     ) -> EvaluationDetails:
         """The value with its grounds: variant, reason, error code, cohort."""
         from dataclasses import replace  # noqa: PLC0415 # not needed by who only asks for values
 
         from wavegate.evaluation.answering import finish, no_flag  # noqa: PLC0415
 
-        answer, cohort = self._ask(flag_key, targeting_key, attributes)
+        answer, cohort = self._ask(flag_key, targeting_key, both(attributes, named))
         value = _value(answer, default)
         if answer is self._unknown:
             return no_flag(flag_key, default, ready=self._snapshot.ruleset is not None)
@@ -193,10 +218,11 @@ class Client:
         flag_key: str,
         targeting_key: str | None,
         /,
+        attributes: Attributes = NO_ATTRIBUTES,
         *,
         default: Any = None,
         slow_after: float | None = None,
-        **attributes: Any,
+        **named: Any,
     ) -> Trial:
         """One request under the flag, for a `with` or `async with` block that counts how it ended.
 
@@ -205,6 +231,7 @@ class Client:
         """
         if slow_after is not None:
             check_seconds("slow_after", slow_after)
+        attributes = both(attributes, named)
         answer, cohort = self._ask(flag_key, targeting_key, attributes)
         served = fits(answer.details.value, default)
         arm = answer.arm() if served else None
@@ -226,14 +253,16 @@ class Client:
         /,
         *,
         by: str | Callable[..., str | None],
+        attributes: str | Callable[..., Attributes] | None = None,
         default: Any = None,
         slow_after: float | None = None,
     ) -> Callable[[Callable[Concatenate[Trial, P], R]], Callable[P, R]]:
         """Makes each call of a function a trial, which it takes as its first parameter; callers do not pass it.
 
         `by` says whose trial it is: the name of a parameter, or a callable that is given the arguments
-        and whose exceptions pass through. Works for functions, coroutines, generators and asynchronous
-        generators; the latter three are over when their bodies are.
+        and whose exceptions pass through. `attributes` says in the same way what is known of them.
+        Works for functions, coroutines, generators and asynchronous generators; the latter three are
+        over when their bodies are.
 
             @gate.trials("ai-summaries", by="user_id", slow_after=3.0)
             async def summary(trial: wavegate.Trial, user_id: str, text: str) -> str: ...
@@ -246,27 +275,28 @@ class Client:
         if slow_after is not None:
             check_seconds("slow_after", slow_after)
 
-        def begin(targeting_key: str | None) -> Trial:
-            return self.trial(flag_key, targeting_key, default=default, slow_after=slow_after)
+        def begin(targeting_key: str | None, attributes: Attributes) -> Trial:
+            return self.trial(flag_key, targeting_key, attributes, default=default, slow_after=slow_after)
 
-        return lambda function: trials_of(function, begin, by)
+        return lambda function: trials_of(function, begin, by, attributes)
 
     def feedback(
         self,
         flag_key: str,
         targeting_key: str | None,
         /,
+        attributes: Attributes = NO_ATTRIBUTES,
         *,
         thumbs_up: bool,
         comment: str | None = None,
-        **attributes: Any,
+        **named: Any,
     ) -> None:
         """Counts what a person said about the variant they have now; give the attributes that the trial was given.
 
         A comment goes to the controller with `post_counts`, cut after 500 characters and without saying
         whose it is; the latest hundred wait for the next post. Without it comments are dropped. Never raises.
         """
-        answer, cohort = self._ask(flag_key, targeting_key, attributes)
+        answer, cohort = self._ask(flag_key, targeting_key, both(attributes, named))
         arm = answer.arm()
         if arm is None:
             return
@@ -352,9 +382,11 @@ class Client:
         except Exception:  # noqa: BLE001 # as in is_enabled
             return self._unknown, None
 
-    def _flip(self, flag_key: str, targeting_key: str | None, attributes: Attributes) -> Switch:
+    def _flip(
+        self, flag_key: str, targeting_key: str | None, attributes: Attributes, named: Mapping[str, Any]
+    ) -> Switch:
         try:
-            return self._snapshot.flip(flag_key, targeting_key, attributes)
+            return self._snapshot.flip(flag_key, targeting_key, both(attributes, named))
         except Exception:  # noqa: BLE001 # as in is_enabled
             return self._unknown.error_cell, False
 

@@ -5,26 +5,32 @@ import inspect
 from collections.abc import Callable
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
+from wavegate.client.attributes import NO_ATTRIBUTES
 from wavegate.client.checks import ConfigError
 from wavegate.client.trial import Trial
+from wavegate.evaluation.matching import Attributes
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
 
 def trials_of(
-    function: Callable[Concatenate[Trial, P], R], begin: Callable[[Any], Trial], by: "str | Callable[..., Any]"
+    function: Callable[Concatenate[Trial, P], R],
+    begin: Callable[[Any, Attributes], Trial],
+    by: str | Callable[..., Any],
+    attributes: str | Callable[..., Attributes] | None,
 ) -> Callable[P, R]:
     """The function without its first parameter, which becomes the trial of each call.
 
     Raises:
-        ConfigError: the function has no first parameter for the trial, or none with the name in `by`.
+        ConfigError: the function has no first parameter for the trial, or none with the name in `by` or `attributes`.
     """
     signature = _without_trial(function)
-    key_of = _key_reader(signature, by, function)
+    key_of = _reader("by", by, signature, function)
+    known_of = None if attributes is None else _reader("attributes", attributes, signature, function)
 
     def trial(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Trial:
-        return begin(key_of(args, kwargs))
+        return begin(key_of(args, kwargs), NO_ATTRIBUTES if known_of is None else known_of(args, kwargs))
 
     called: Any = _wrapped(function, trial)
     # For frameworks that look at parameters: the trial is none of the caller's.
@@ -79,17 +85,17 @@ def _without_trial(function: Callable[..., Any]) -> inspect.Signature:
     return signature.replace(parameters=parameters[1:])
 
 
-def _key_reader(
-    signature: inspect.Signature, by: "str | Callable[..., Any]", function: Callable[..., Any]
+def _reader(
+    setting: str, source: str | Callable[..., Any], signature: inspect.Signature, function: Callable[..., Any]
 ) -> Callable[[tuple[Any, ...], dict[str, Any]], Any]:
-    if not isinstance(by, str):
-        return lambda args, kwargs: by(*args, **kwargs)
-    if by not in signature.parameters:
-        raise ConfigError(f"by: {function.__qualname__} has no parameter {by!r} after the trial")
+    if not isinstance(source, str):
+        return lambda args, kwargs: source(*args, **kwargs)
+    if source not in signature.parameters:
+        raise ConfigError(f"{setting}: {function.__qualname__} has no parameter {source!r} after the trial")
 
     def read(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         bound = signature.bind(*args, **kwargs)
         bound.apply_defaults()
-        return bound.arguments[by]
+        return bound.arguments[source]
 
     return read

@@ -4,6 +4,7 @@ from typing import Any, Final, TypeAlias, TypeVar
 
 from wavegate.client.counters import TARGETED, Arm, Cell, Counters
 from wavegate.evaluation import CompiledFlag, EvaluationDetails, Flag, Reason, Ruleset, compile_flag
+from wavegate.evaluation.compiling import Present
 from wavegate.evaluation.matching import Attributes
 from wavegate.evaluation.splitting import Choose, constant
 
@@ -87,9 +88,16 @@ class Snapshot:
         Raises:
             KeyError: there is no such flag.
         """
-        flag = compile_flag(self._declared(key), lambda details: switch(details, self._counters), self.ruleset)
-        choose = self.switches[key] = self._in_use(flag)
+        choose = self.switches[key] = self.asking(key, lambda details: switch(details, self._counters))
         return choose(targeting_key, attributes)
+
+    def asking(self, key: str, present: Present[T]) -> Choose[T]:
+        """The flag for whoever makes something of their own of its answers.
+
+        Raises:
+            KeyError: there is no such flag.
+        """
+        return self._in_use(compile_flag(self._declared(key), present, self.ruleset))
 
     def complete(self) -> None:
         """Compiles what was not asked for yet, so that the counts of all answers exist."""

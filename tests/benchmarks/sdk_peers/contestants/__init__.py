@@ -47,6 +47,15 @@ def entries(sdk: Path = SDK) -> list[Entry]:
             note="exposures counted",
         ),
         Entry(
+            name="Wavegate by name",
+            module="wavegate_sdk",
+            imports="from wavegate import Client",
+            requires=(str(sdk),),
+            options=(("by_name", True),),
+            peer=False,
+            note="attributes as keyword arguments",
+        ),
+        Entry(
             name="floor",
             module="floor",
             imports="import mmh3",
