@@ -159,9 +159,9 @@ class WavegateProvider(AbstractProvider):
         self._client.feedback(
             _said(said, "flag_key", str),
             context.targeting_key,
+            context.attributes,
             thumbs_up=_said(said, "thumbs_up", bool),
             comment=said.get("comment"),
-            attributes=context.attributes,
         )
 
     def _outcome(self, context: EvaluationContext, said: Mapping[str, Any], value: float | None) -> None:
@@ -278,6 +278,7 @@ class _Made:
         self.metadata: dict[str, Any] = (
             {} if ruleset is None else {"flagSetId": ruleset.environment, "version": str(ruleset.revision)}
         )
+        self._shared: dict[Any, FlagResolutionDetails[Any]] = {}
         #: By the type that is wanted and the flag.
         self.choose: dict[str, dict[Any, Choose[Any]]] = {wanted: {} for wanted in _TYPES}
 
@@ -305,7 +306,15 @@ class _Made:
         return choose
 
     def resolution(self, details: EvaluationDetails, wanted: str) -> FlagResolutionDetails[Any]:
-        """An answer without error."""
+        """An answer without error; it does not say of which flag, so that most flags have the same few."""
+        if wanted in _SHARED:
+            key = (wanted, details.value, details.variant, details.reason, details.decided_by)
+            if key not in self._shared:
+                self._shared[key] = self._resolution(details, wanted)
+            return self._shared[key]
+        return self._resolution(details, wanted)
+
+    def _resolution(self, details: EvaluationDetails, wanted: str) -> FlagResolutionDetails[Any]:
         return FlagResolutionDetails(
             value=float(details.value) if wanted == "float" else details.value,
             variant=details.variant,
@@ -321,6 +330,8 @@ _TYPES: Final[Mapping[str, tuple[type, ...]]] = {
     "float": (float, int),
     "object": (dict, list),
 }
+#: Types whose values tell which of two answers is which.
+_SHARED: Final = frozenset(("boolean", "string"))
 
 
 def _is(wanted: str, value: object) -> bool:

@@ -44,7 +44,7 @@ class Client:
     thread of its own and its counts at 0.
 
     What is known of whoever asks, their attributes, is a mapping after the targeting key, or after the
-    default where there is one; or keyword arguments; or both, and then the keyword arguments hold.
+    default where there is one, or `attributes=`; or keyword arguments; or both, and then those hold.
     An app that has a mapping anyway should pass it: that costs less than naming each.
 
     Args:
@@ -159,12 +159,12 @@ class Client:
         counters.attach(self)
 
     def is_enabled(
-        self, flag_key: str, targeting_key: str | None, /, attributes: Attributes = NO_ATTRIBUTES, **named: Any
+        self, flag_key: str, targeting_key: str | None, attributes: Attributes = NO_ATTRIBUTES, /, **named: Any
     ) -> bool:
         """Whether the flag's variant for this key is the boolean true; False whenever that cannot be said."""
         try:
             if named:
-                attributes = {**attributes, **named} if attributes else named
+                attributes = both(attributes, named) if attributes or "attributes" in named else named
             cell, enabled = self._switches[flag_key](targeting_key, attributes)
         except Exception:  # noqa: BLE001 # first asked, or unknown, or no key at all: asking never raises
             cell, enabled = self._flip(flag_key, targeting_key, attributes, named)
@@ -187,7 +187,7 @@ class Client:
         """
         try:
             if named:
-                attributes = {**attributes, **named} if attributes else named
+                attributes = both(attributes, named) if attributes else named
             answer = self._choose[flag_key](targeting_key, attributes)
         except Exception:  # noqa: BLE001 # as in is_enabled
             answer = self._ask(flag_key, targeting_key, both(attributes, named))[0]
@@ -217,8 +217,8 @@ class Client:
         self,
         flag_key: str,
         targeting_key: str | None,
-        /,
         attributes: Attributes = NO_ATTRIBUTES,
+        /,
         *,
         default: Any = None,
         slow_after: float | None = None,
@@ -284,8 +284,8 @@ class Client:
         self,
         flag_key: str,
         targeting_key: str | None,
-        /,
         attributes: Attributes = NO_ATTRIBUTES,
+        /,
         *,
         thumbs_up: bool,
         comment: str | None = None,
