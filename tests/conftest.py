@@ -1,10 +1,18 @@
 """Fixtures that several kinds of tests share."""
 
+import shutil
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+from support.database import database, sqlite_file, sqlite_url
+from support.postgres import Postgres
 from support.prometheus import Prometheus
+
+_ON_SQLITE = pytest.param("new_sqlite_url", id="sqlite")
+_ON_POSTGRES = pytest.param("postgres_url", id="postgresql")
+_ON_POSTGRES_IF_SLOW = pytest.param("postgres_url", id="postgresql", marks=pytest.mark.slow)
 
 
 @pytest.fixture(scope="session")
@@ -19,3 +27,44 @@ def start_app(prometheus: Prometheus):
     """Starts an app that Prometheus scrapes: `start_app(flag="...")`. Flags are the test's own: samples stay."""
     yield prometheus.start_app
     prometheus.stop_apps()
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """A real PostgreSQL, one for each process of the test run."""
+    with Postgres() as server:
+        yield server
+
+
+@pytest.fixture
+def postgres_url(postgres: Postgres) -> Iterator[str]:
+    """A database of the test's own on it, migrated."""
+    with postgres.database() as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def migrated_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A migrated SQLite database, to be copied: migrating takes longer than most tests."""
+    directory = tmp_path_factory.mktemp("migrated")
+    with database(directory):
+        return sqlite_file(directory)
+
+
+@pytest.fixture
+def new_sqlite_url(tmp_path: Path, migrated_file: Path) -> str:
+    """A database of the test's own in a file, migrated."""
+    shutil.copy(migrated_file, sqlite_file(tmp_path))
+    return sqlite_url(tmp_path)
+
+
+@pytest.fixture(params=[_ON_SQLITE, _ON_POSTGRES])
+def database_url(request: pytest.FixtureRequest) -> str:
+    """A database of the test's own: the test runs once on SQLite and once on PostgreSQL."""
+    return request.getfixturevalue(request.param)
+
+
+@pytest.fixture(params=[_ON_SQLITE, _ON_POSTGRES_IF_SLOW])
+def any_database_url(request: pytest.FixtureRequest) -> str:
+    """The same for tests of what lies above the store: on PostgreSQL they are slow ones."""
+    return request.getfixturevalue(request.param)

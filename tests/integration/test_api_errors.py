@@ -10,8 +10,8 @@ TOKENS = {"ada": "ada-s-secret-token", "bob": "bob-s-secret-token"}
 
 
 @pytest.fixture
-def world(tmp_path):
-    with control_plane.world(tmp_path) as world:
+def world(any_database_url):
+    with control_plane.world(any_database_url) as world:
         yield world
 
 

@@ -26,8 +26,11 @@ def serving(app):
 
 
 @pytest.fixture
-def controller(tmp_path):
-    with control_plane.world(tmp_path) as world, serving(control_plane.client(world.services).application) as url:
+def controller(any_database_url):
+    with (
+        control_plane.world(any_database_url) as world,
+        serving(control_plane.client(world.services).application) as url,
+    ):
         yield RemoteController(url)
 
 

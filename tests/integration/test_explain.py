@@ -2,13 +2,12 @@
 
 from collections.abc import Iterator
 from io import StringIO
-from pathlib import Path
 
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 from rich.console import Console, Group
-from sqlalchemy import func, select, update
+from sqlalchemy import String, cast, func, select, update
 
 from support.database import database
 from support.world import World
@@ -36,8 +35,8 @@ ROLLOUT = "ai-summaries:1"
 
 
 @pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
-    with database(tmp_path) as engine:
+def world(database_url: str) -> Iterator[World]:
+    with database(database_url) as engine:
         world = World.over(SqlStore(engine))
         world.flag()
         yield world
@@ -146,7 +145,7 @@ def test_a_tick_of_one_metric_takes_about_a_hundred_bytes(world: World):
     look(world, times=10, bad=1)
 
     with world.services.store._engine.begin() as connection:
-        sizes = connection.scalars(select(func.length(tables.measurement.c.payload))).all()
+        sizes = connection.scalars(select(func.length(cast(tables.measurement.c.payload, String)))).all()
 
     # The time of the newest sample and JSON's own signs beside the bytes of the counts.
     assert max(sizes) < 250

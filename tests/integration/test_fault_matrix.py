@@ -260,8 +260,8 @@ def fault():
 
 
 @pytest.fixture
-def world(tmp_path):
-    with database(tmp_path) as engine:
+def world(any_database_url):
+    with database(any_database_url) as engine:
         world = World.over(SqlStore(engine))
         world.flag()
         yield world

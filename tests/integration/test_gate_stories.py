@@ -1,7 +1,6 @@
 """Gates in the closed loop, over a real database: people, webhooks, silence, hold-outs and the watch at 100 %."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -56,8 +55,8 @@ def webhooks() -> HandWebhooks:
 
 
 @pytest.fixture
-def world(tmp_path: Path, webhooks) -> Iterator[World]:
-    with database(tmp_path) as engine:
+def world(any_database_url: str, webhooks) -> Iterator[World]:
+    with database(any_database_url) as engine:
         world = World.over(SqlStore(engine), webhooks=webhooks)
         world.flag()
         yield world

@@ -5,7 +5,6 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 from sqlalchemy import insert
@@ -30,8 +29,8 @@ LATENCY = {"type": "threshold", "name": "latency", "query": 'p95{flag="{{flag}}"
 
 
 @pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
-    with database(tmp_path) as engine:
+def world(database_url: str) -> Iterator[World]:
+    with database(database_url) as engine:
         world = World.over(SqlStore(engine))
         world.flag()
         yield world

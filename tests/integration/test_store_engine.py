@@ -30,6 +30,7 @@ def test_a_url_that_names_no_usable_database_is_refused(url, problem):
     assert refusal.value.field == "database_url"
     assert problem in refusal.value.problem
     assert "sqlite:///wavegate.db" in refusal.value.expected
+    assert "postgresql+psycopg://" in refusal.value.expected
 
 
 @pytest.mark.parametrize("url", ["postgresql://ada:secret@host:port/db", "nosql://ada:secret@host/db"])

@@ -62,8 +62,8 @@ DECISION = DecisionRecord(
 
 
 @pytest.fixture
-def engine(tmp_path):
-    with database(tmp_path) as engine:
+def engine(database_url):
+    with database(database_url) as engine:
         yield engine
 
 

@@ -12,7 +12,7 @@ from datetime import timedelta
 import pytest
 from sqlalchemy.exc import IntegrityError
 
-from support.database import database, sqlite_url
+from support.database import database
 from support.rollouts import NOW, a_flag, a_plan, a_rollout
 from wavegate_controller.domain.errors import Conflict, StaleVersion
 from wavegate_controller.domain.publication import PublishedRuleset
@@ -25,8 +25,8 @@ RULESET = PublishedRuleset(environment="production", revision=1, body=b"{}", eta
 
 
 @pytest.fixture
-def store(tmp_path):
-    with database(tmp_path) as engine:
+def store(database_url):
+    with database(database_url) as engine:
         store = SqlStore(engine)
         with store.transaction() as work:
             work.flags.add(FLAG)
@@ -213,12 +213,12 @@ def test_a_claimed_rollout_can_still_be_saved_by_whoever_read_it_before(store):
 
 
 @pytest.mark.parametrize("shared", [True, False], ids=["threads of one process", "processes of their own"])
-def test_each_due_rollout_is_claimed_by_exactly_one_of_several_reconcilers(store, tmp_path, shared):
+def test_each_due_rollout_is_claimed_by_exactly_one_of_several_reconcilers(store, database_url, shared):
     due = {f"due-{n}" for n in range(40)}
     with store.transaction() as work:
         for rollout_id in due:
             work.rollouts.add(replace(ROLLOUT, id=rollout_id, next_look_at=NOW))
-    engines = [] if shared else [open_engine(sqlite_url(tmp_path)) for _ in range(2)]
+    engines = [] if shared else [open_engine(database_url) for _ in range(2)]
     stores = [SqlStore(engine) for engine in engines] or [store, store]
     start = threading.Barrier(2)
     claimed = []
@@ -253,10 +253,8 @@ while True:
 """
 
 
-def test_what_was_committed_survives_a_kill_of_the_writing_process(store, tmp_path):
-    with subprocess.Popen(
-        [sys.executable, "-c", _WRITER, sqlite_url(tmp_path)], stdout=subprocess.PIPE, text=True
-    ) as writer:
+def test_what_was_committed_survives_a_kill_of_the_writing_process(store, database_url):
+    with subprocess.Popen([sys.executable, "-c", _WRITER, database_url], stdout=subprocess.PIPE, text=True) as writer:
         promised = [int(writer.stdout.readline()) for _ in range(30)]
         writer.send_signal(signal.SIGKILL)
         promised += [int(line) for line in writer.stdout]

@@ -66,8 +66,8 @@ class Stage:
 
 
 @pytest.fixture
-def stage(tmp_path: Path) -> Iterator[Stage]:
-    with database(tmp_path) as engine:
+def stage(any_database_url: str) -> Iterator[Stage]:
+    with database(any_database_url) as engine:
         yield Stage(World.over(SqlStore(engine)))
 
 

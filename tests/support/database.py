@@ -1,4 +1,4 @@
-"""A real, migrated database in a file, for tests of what is kept."""
+"""A real, migrated database, for tests of what is kept: SQLite in a file, or one of a PostgreSQL's own."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,14 +9,18 @@ from sqlalchemy import Engine
 from wavegate_controller.store import migrate, open_engine
 
 
+def sqlite_file(directory: Path) -> Path:
+    return directory / "wavegate.db"
+
+
 def sqlite_url(directory: Path) -> str:
-    return f"sqlite:///{directory / 'wavegate.db'}"
+    return f"sqlite:///{sqlite_file(directory)}"
 
 
 @contextmanager
-def database(directory: Path) -> Iterator[Engine]:
-    """An engine on the directory's database, which is created and migrated when it is new."""
-    engine = open_engine(sqlite_url(directory))
+def database(place: Path | str) -> Iterator[Engine]:
+    """An engine on the database at that URL or in that directory, which is created and migrated when it is new."""
+    engine = open_engine(place if isinstance(place, str) else sqlite_url(place))
     try:
         migrate.upgrade(engine)
         yield engine

@@ -11,7 +11,7 @@ from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 from wavegate_controller.domain.errors import Invalid
 
 _FIELD: Final = "database_url"
-_EXPECTED: Final = "a URL such as sqlite:///wavegate.db or sqlite:////var/lib/wavegate/wavegate.db"
+_EXPECTED: Final = "a URL such as sqlite:///wavegate.db or postgresql+psycopg://wavegate@db.example.com/wavegate"
 
 # synchronous=FULL flushes the log at each commit. With NORMAL a commit survives the end of this process but not of the
 # power, and the database would come back older than what it has told the world: a rollback undone, and a ruleset
@@ -22,6 +22,27 @@ _SETTINGS: Final = (
     "PRAGMA foreign_keys = ON",
 )
 
+# What a session of PostgreSQL is told when it begins. A statement that hangs and a lock that never comes end in an
+# error, which the next look or the person tries again; a process that stops in the middle of a transaction does not
+# keep its locks for ever.
+_SESSION: Final = {
+    "statement_timeout": "30s",
+    "lock_timeout": "10s",
+    "idle_in_transaction_session_timeout": "60s",
+    "timezone": "UTC",
+}
+# A server that vanished without a word is noticed after this, not after the two hours of TCP's own.
+_NETWORK: Final = {
+    "connect_timeout": 5,
+    "keepalives_idle": 5,
+    "keepalives_interval": 2,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 10_000,
+}
+#: Requests run in a few threads; each holds one connection for the time of a transaction.
+_CONNECTIONS: Final = 10
+_MORE_AT_PEAKS: Final = 20
+
 
 def open_engine(url: str) -> Engine:
     """The engine of a database that answered; safe to share between threads.
@@ -31,7 +52,7 @@ def open_engine(url: str) -> Engine:
     """
     parsed = _parsed(url)
     try:
-        engine = create_engine(parsed)
+        engine = create_engine(parsed, **_options(parsed))
     except (ImportError, SQLAlchemyError) as error:
         raise Invalid(_FIELD, f"needs a driver that is not installed ({error})", _EXPECTED) from None
     if engine.dialect.name == "sqlite":
@@ -65,6 +86,29 @@ def _parsed(url: str) -> URL:
         # They would reach into the settings below; some only work in part, without a word.
         raise Invalid(_FIELD, f"has options ({', '.join(parsed.query)}), which SQLite takes none of here", _EXPECTED)
     return parsed
+
+
+def _options(url: URL) -> dict[str, Any]:
+    if url.get_backend_name() == "sqlite":
+        return {}
+    session = " ".join(f"-c {name}={value}" for name, value in _SESSION.items())
+    # What the URL says itself comes last, and wins.
+    options = " ".join((session, *_texts(url.query.get("options", ()))))
+    defaults = {name: value for name, value in _NETWORK.items() if name not in url.query}
+    return {
+        "pool_size": _CONNECTIONS,
+        "max_overflow": _MORE_AT_PEAKS,
+        # A connection that the server ended meanwhile is replaced before it is used.
+        "pool_pre_ping": True,
+        # What each statement sees is what is committed when it begins; what must not change in between is locked or
+        # has a version.
+        "isolation_level": "READ COMMITTED",
+        "connect_args": {"application_name": "wavegate"} | defaults | {"options": options},
+    }
+
+
+def _texts(value: str | tuple[str, ...]) -> tuple[str, ...]:
+    return (value,) if isinstance(value, str) else value
 
 
 def _prepare(connection: SqliteConnection, _record: Any) -> None:
