@@ -25,7 +25,7 @@ from wavegate_controller.ports import MetricProvider
 from wavegate_controller.providers import Access, PrometheusProvider, ScrapeProvider
 from wavegate_controller.providers.webhook import Webhooks
 from wavegate_controller.scheduler import Reconciler
-from wavegate_controller.service.publish import publish_latest
+from wavegate_controller.service.publish import follow, publish_latest
 from wavegate_controller.service.services import Services
 from wavegate_controller.store import SqlStore, migrate, open_engine
 from wavegate_controller.telemetry import PrometheusRecorder
@@ -55,6 +55,7 @@ class Controller:
 
     def start(self) -> None:
         """Serve the stored ruleset and begin to watch."""
+        follow(self.services)
         publish_latest(self.services)
         self.reconciler.start()
 

@@ -1,9 +1,9 @@
 """What the services need from the world: small protocols, fulfilled by the packages above and by fakes in tests."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime, timedelta
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from wavegate_controller.domain.audit import AuditFilter, Entry, Head, Note
 from wavegate_controller.domain.counts import CounterSelector
@@ -173,6 +173,14 @@ class RulesetRepository(Protocol):
         """The one in force."""
         ...
 
+    def take_turn(self, environment: str) -> None:
+        """Wait until no other transaction is about to add one; from then on all that was committed is seen.
+
+        Two that compile at the same time would each leave out the other's change. Nothing that others may
+        hold is waited for afterwards, but for the audit's head.
+        """
+        ...
+
     def add(self, ruleset: PublishedRuleset) -> None:
         """The next revision; raises StaleVersion when that number is taken."""
         ...
@@ -239,9 +247,38 @@ class UnitOfWork(Protocol):
         """A part of the transaction: when the block raises, only what it did is undone, and the rest may go on."""
         ...
 
+    def notify(self, topic: str, value: str) -> None:
+        """Tell those who listen to the topic, in all processes, once this has been committed; see Notices."""
+        ...
+
+
+#: Called with the value of a notice, or with LOOK. Quick, and raises nothing.
+NoticeListener = Callable[[str], None]
+#: Instead of a value: notices may have been missed, so look yourself for what is new.
+LOOK: Final = ""
+
+
+class Notices(Protocol):
+    """Word of what was committed here and, on PostgreSQL, in other processes."""
+
+    def listen(self, topic: str, callback: NoticeListener, *, own: bool = True) -> None:
+        """Call back after each commit that notified the topic, and now and then with LOOK.
+
+        Args:
+            topic: such as `ruleset`.
+            callback: what to call; in the thread that committed, or in that of the notices.
+            own: whether what this process itself commits is of interest, or only what others do.
+        """
+        ...
+
 
 class Store(Protocol):
     """Where everything is kept."""
+
+    @property
+    def notices(self) -> Notices:
+        """See Notices."""
+        ...
 
     def transaction(self) -> AbstractContextManager[UnitOfWork]:
         """All or nothing: commits when the block ends, rolls back when it raises."""

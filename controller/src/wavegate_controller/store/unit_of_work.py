@@ -19,6 +19,7 @@ from wavegate_controller.domain.rollout import Rollout, State
 from wavegate_controller.domain.transitions import Event
 from wavegate_controller.store import mapping, tables
 from wavegate_controller.store.mapping import Columns
+from wavegate_controller.store.notices import POLL_SECONDS, Notice, Notices
 
 # Two rollouts of a flag may be created at the same moment; then the running number at the end of the id decides, and
 # of two numbers the longer text is the higher one.
@@ -234,6 +235,12 @@ class SqlRulesets:
         row = self.connection.execute(query).mappings().one_or_none()
         return None if row is None else mapping.ruleset_from_row(row)
 
+    def take_turn(self, environment: str) -> None:
+        """Wait until no other transaction is about to add one; on SQLite there is no other transaction at all."""
+        if self.connection.dialect.name == "postgresql":
+            key = func.hashtextextended(f"ruleset of {environment}", 0)
+            self.connection.execute(select(func.pg_advisory_xact_lock(key)))
+
     def add(self, ruleset: PublishedRuleset) -> None:
         """The next revision; raises StaleVersion when that number is taken."""
         refusal = StaleVersion("ruleset", f"{ruleset.environment} revision {ruleset.revision}")
@@ -323,8 +330,10 @@ class SqlAudit:
 class SqlUnitOfWork:
     """The repositories of one transaction."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, notices: Notices) -> None:
         self._connection = connection
+        self._notices = notices
+        self.noticed: list[Notice] = []
         self.audit = SqlAudit(connection)
         self.flags = SqlFlags(connection)
         self.rollouts = SqlRollouts(connection)
@@ -332,16 +341,29 @@ class SqlUnitOfWork:
         self.decisions = SqlDecisions(connection)
         self.rulesets = SqlRulesets(connection)
 
-    def attempt(self) -> AbstractContextManager[object]:
+    @contextmanager
+    def attempt(self) -> Iterator[object]:
         """A part of the transaction: when the block raises, only what it did is undone, and the rest may go on."""
-        return self.audit.undone_with(self._connection.begin_nested())
+        noticed = len(self.noticed)
+        try:
+            with self.audit.undone_with(self._connection.begin_nested()):
+                yield None
+        except BaseException:
+            del self.noticed[noticed:]
+            raise
+
+    def notify(self, topic: str, value: str) -> None:
+        """Tell those who listen, in all processes, once this has been committed."""
+        self._notices.send(self._connection, topic, value)
+        self.noticed.append((topic, value))
 
 
 class SqlStore:
     """Everything, in one database. Any thread may ask for a transaction; each has a connection of its own."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, *, poll_seconds: float = POLL_SECONDS) -> None:
         self._engine = engine
+        self.notices = Notices(engine, poll_seconds=poll_seconds)
 
     @contextmanager
     def transaction(self) -> Iterator[SqlUnitOfWork]:
@@ -350,9 +372,10 @@ class SqlStore:
         On SQLite transactions wait for each other, readers too: keep the block free of anything slow.
         """
         with self._engine.begin() as connection:
-            work = SqlUnitOfWork(connection)
+            work = SqlUnitOfWork(connection, self.notices)
             yield work
             work.audit.write()
+        self.notices.committed(work.noticed)
 
 
 def _measured(rollout_id: str, since: datetime, until: datetime | None) -> Select[Any]:
