@@ -20,8 +20,8 @@ KNOWN = {
 
 
 @pytest.fixture
-def application(tmp_path):
-    with control_plane.world(tmp_path) as world:
+def application(any_database_url):
+    with control_plane.world(any_database_url) as world:
         world.flag()
         world.started()
         world.flag("other")

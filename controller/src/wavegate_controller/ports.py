@@ -11,6 +11,7 @@ from wavegate_controller.domain.decision import Decision
 from wavegate_controller.domain.flag import Flag
 from wavegate_controller.domain.measurement import Answer, Broken, Cursor, Judgement, Measurement, Series
 from wavegate_controller.domain.publication import PublishedRuleset
+from wavegate_controller.domain.receipt import Progress, Receipt
 from wavegate_controller.domain.record import DecisionRecord
 from wavegate_controller.domain.rollout import Rollout, State
 
@@ -189,6 +190,11 @@ class RulesetRepository(Protocol):
 class AuditRepository(Protocol):
     """Who did what; append-only, in one chain for the whole database."""
 
+    @property
+    def has_notes(self) -> bool:
+        """Whether this transaction has anything to append so far: whether it changes anything that people ask for."""
+        ...
+
     def add(self, note: Note) -> None:
         """Append, as the last thing that the transaction does; nothing is appended when it is rolled back."""
         ...
@@ -207,6 +213,34 @@ class AuditRepository(Protocol):
 
     def list(self, wanted: AuditFilter, *, limit: int, before: int | None = None) -> Sequence[Entry]:
         """Newest first; with `before`, those with a smaller number."""
+        ...
+
+
+class ReceiptRepository(Protocol):
+    """What was asked under which key, and what came of it."""
+
+    def get(self, sender: str, key: str) -> Receipt | None:
+        """The receipt under a key; nobody else changes it before the transaction ends."""
+        ...
+
+    def add(self, receipt: Receipt) -> None:
+        """A new one; raises StaleVersion when somebody else was faster."""
+        ...
+
+    def take_over(self, found: Receipt, mine: Receipt) -> None:
+        """Put one in another's place; raises StaleVersion when somebody else was faster."""
+        ...
+
+    def progress(self, receipt: Receipt, progress: Progress) -> None:
+        """Write how far it is, and its reply; raises StaleVersion when somebody else has taken over."""
+        ...
+
+    def remove(self, receipt: Receipt) -> None:
+        """Give the key back, unless somebody else has taken over."""
+        ...
+
+    def prune(self, *, now: datetime) -> None:
+        """Forget those that have expired."""
         ...
 
 
@@ -241,6 +275,11 @@ class UnitOfWork(Protocol):
     @property
     def audit(self) -> AuditRepository:
         """See AuditRepository."""
+        ...
+
+    @property
+    def receipts(self) -> ReceiptRepository:
+        """See ReceiptRepository."""
         ...
 
     def attempt(self) -> AbstractContextManager[object]:

@@ -11,6 +11,7 @@ from wavegate_controller.domain.errors import (
     Conflict,
     ControllerError,
     EventRefused,
+    InProgress,
     Invalid,
     NotFound,
     StaleVersion,
@@ -22,6 +23,7 @@ PROBLEMS: Final[dict[type[ControllerError], tuple[HTTPStatus, str, str]]] = {
     NotFound: (HTTPStatus.NOT_FOUND, "not-found", "There is no such thing"),
     Conflict: (HTTPStatus.CONFLICT, "conflict", "In conflict with what exists"),
     EventRefused: (HTTPStatus.CONFLICT, "event-refused", "Not possible in this state"),
+    InProgress: (HTTPStatus.CONFLICT, "in-progress", "Being carried out at this moment"),
     StaleVersion: (HTTPStatus.CONFLICT, "stale-version", "Changed by somebody else meanwhile"),
 }
 
@@ -88,7 +90,10 @@ def _refused(refusal: ControllerError) -> Response:
             further |= {"state": str(state), "allowed": [str(event) for event in allowed]}
         case _:
             pass
-    return problem(status, title=title, detail=str(refusal), kind=kind, **further)
+    answer = problem(status, title=title, detail=str(refusal), kind=kind, **further)
+    if isinstance(refusal, InProgress):
+        answer.headers["Retry-After"] = "1"
+    return answer
 
 
 def _http(error: HTTPException) -> Response:

@@ -8,9 +8,10 @@ from typing import Any, Final, TypeAlias
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
+from wavegate_controller.api import idempotency
 from wavegate_controller.api.errors import PROBLEMS, Problem
 from wavegate_controller.api.operations import Operation, Operations
-from wavegate_controller.domain.errors import Invalid
+from wavegate_controller.domain.errors import InProgress, Invalid
 
 Schema: TypeAlias = dict[str, Any]
 #: Model to where its schema stands.
@@ -88,7 +89,7 @@ def _operation(operation: Operation, refs: References) -> Schema:
         "tags": [operation.tag],
         "summary": operation.summary,
         "description": operation.description,
-        "parameters": [*_path(operation), *_query(operation)],
+        "parameters": [*_path(operation), *_query(operation), *_headers(operation)],
         "responses": _responses(operation, refs),
     }
     if operation.body is not None:
@@ -124,6 +125,18 @@ def _query(operation: Operation) -> Iterator[Schema]:
         yield {"name": name, "in": "query", "required": False, "description": description, "schema": shown}
 
 
+def _headers(operation: Operation) -> Iterator[Schema]:
+    if _may_repeat(operation):
+        yield {
+            "name": idempotency.HEADER,
+            "in": "header",
+            "required": False,
+            "description": "A new one for each request: sent again under the same key, it is not carried out again.",
+            "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": r"^[\x21-\x7e]+$"},
+            "example": "5f1c0c7e-promote-wave-2",
+        }
+
+
 def _responses(operation: Operation, refs: References) -> Schema:
     done: Schema = {"description": HTTPStatus(operation.status).phrase}
     if operation.answer is not None:
@@ -140,12 +153,16 @@ def _responses(operation: Operation, refs: References) -> Schema:
 def _problems(operation: Operation) -> Iterator[tuple[HTTPStatus, Sequence[str]]]:
     by_status: dict[HTTPStatus, list[str]] = {}
     for refusal in PROBLEMS:
-        if refusal in operation.problems or refusal is Invalid:
+        if refusal in operation.problems or refusal is Invalid or (refusal is InProgress and _may_repeat(operation)):
             status, _, title = PROBLEMS[refusal]
             by_status.setdefault(status, []).append(title)
     for status in (() if operation.is_open else (HTTPStatus.UNAUTHORIZED,)) + (_OF_BODIES if operation.body else ()):
         by_status.setdefault(status, []).append(_TITLES[status])
     yield from sorted(by_status.items())
+
+
+def _may_repeat(operation: Operation) -> bool:
+    return operation.method == "POST" and not operation.is_open
 
 
 def _json(schema: Schema) -> Schema:

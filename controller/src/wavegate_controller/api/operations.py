@@ -14,15 +14,16 @@ API by their line in `blueprint.OPERATIONS`.
 
 import inspect
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Final, TypeAlias
 
-from flask import Blueprint
+from flask import Blueprint, g
 from flask.typing import ResponseReturnValue
 from pydantic import BaseModel
 
+from wavegate_controller.api.idempotency import once
 from wavegate_controller.api.reading import Query, read_body, read_query
 from wavegate_controller.documents.reading import Document
 from wavegate_controller.domain.errors import ControllerError, NotFound
@@ -47,6 +48,7 @@ class Operation:
         problems: refusals beyond those that follow from what it takes.
         is_open: whether anybody may ask without saying who they are.
         is_listed: whether it stands in the OpenAPI document; those that only refuse do not.
+        is_secret: whether what it gives is shown once and kept nowhere.
     """
 
     tag: str
@@ -61,6 +63,7 @@ class Operation:
     body: type[Document] | None
     is_open: bool
     is_listed: bool
+    is_secret: bool
 
     @property
     def name(self) -> str:
@@ -115,7 +118,7 @@ class Operations:
         """Declare one that removes; see `add`."""
         return partial(self.add, "DELETE", path, summary, **further)
 
-    def add(
+    def add(  # noqa: PLR0913 - one argument for each thing that is declared
         self,
         method: str,
         path: str,
@@ -126,6 +129,7 @@ class Operations:
         status: int | None = None,
         problems: Sequence[type[ControllerError]] = (),
         is_listed: bool = True,
+        is_secret: bool = False,
     ) -> Handler:
         """Declare an operation.
 
@@ -138,6 +142,7 @@ class Operations:
             status: of what it gives; by default 200, or 204 for nothing.
             problems: refusals to expect, beyond `Invalid` and, where the path has parts, `NotFound`.
             is_listed: whether it stands in the OpenAPI document.
+            is_secret: whether what it gives is shown once and kept nowhere.
         """
         wanted = inspect.signature(handler).parameters
         operation = Operation(
@@ -153,6 +158,7 @@ class Operations:
             body=wanted["body"].annotation if "body" in wanted else None,
             is_open=self.is_open,
             is_listed=is_listed,
+            is_secret=is_secret,
         )
         taken = set(wanted) - _HANDED_IN
         if taken != set(operation.parts):
@@ -171,9 +177,15 @@ class Operations:
 def _answer(operation: Operation, services: Services, **parts: str) -> ResponseReturnValue:
     """Read what the operation takes, and let it answer."""
     wanted = inspect.signature(operation.handler).parameters
-    given: Mapping[str, object] = {
-        "services": services,
+    given: dict[str, object] = {
         "query": read_query(operation.query),
         "body": read_body(operation.body) if operation.body else None,
     }
-    return operation.handler(**parts, **{name: value for name, value in given.items() if name in wanted})
+
+    def act(services: Services) -> ResponseReturnValue:
+        world = {"services": services, **given}
+        return operation.handler(**parts, **{name: value for name, value in world.items() if name in wanted})
+
+    if operation.method != "POST" or operation.is_open:
+        return act(services)
+    return once(services, g.signed_by or "", act, keep=not operation.is_secret)

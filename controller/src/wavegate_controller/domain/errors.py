@@ -5,6 +5,7 @@ ControllerError
 ├── NotFound        no such flag, rollout or decision
 ├── Conflict        right in itself, but not beside what already exists
 ├── EventRefused    the rollout's state does not take this event; the state is unchanged
+├── InProgress      the same request is being carried out at this moment; send it again
 └── StaleVersion    somebody else changed the row since it was read; read it again
 """
 
@@ -66,4 +67,12 @@ class StaleVersion(ControllerError):
     def __init__(self, kind: str, key: str) -> None:
         super().__init__(f"{kind} {key!r} was changed by somebody else meanwhile; read it again")
         self.kind = kind
+        self.key = key
+
+
+class InProgress(ControllerError):
+    """The same request, by its key, is being carried out at this moment."""
+
+    def __init__(self, key: str) -> None:
+        super().__init__(f"the request of Idempotency-Key {key!r} is being carried out; send it again in a second")
         self.key = key

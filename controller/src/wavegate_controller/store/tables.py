@@ -187,3 +187,19 @@ audit_head: Final = Table(
     Column("sequence", BigInteger, nullable=False),
     Column("hash", String, nullable=False),
 )
+
+receipt: Final = Table(
+    "receipt",
+    metadata,
+    Column("sender", String, primary_key=True),
+    Column("key", String, primary_key=True),
+    Column("fingerprint", String, nullable=False),
+    Column("holder", String, nullable=False),
+    Column("claimed_at", UTCDateTime, nullable=False),
+    Column("expires_at", UTCDateTime, nullable=False),
+    Column("progress", String, nullable=False),
+    Column("status", Integer),
+    Column("headers", JSON),
+    Column("body", LargeBinary),
+    Index(None, "expires_at"),
+)

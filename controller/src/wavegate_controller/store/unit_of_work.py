@@ -20,6 +20,7 @@ from wavegate_controller.domain.transitions import Event
 from wavegate_controller.store import mapping, tables
 from wavegate_controller.store.mapping import Columns
 from wavegate_controller.store.notices import POLL_SECONDS, Notice, Notices
+from wavegate_controller.store.receipts import SqlReceipts
 
 # Two rollouts of a flag may be created at the same moment; then the running number at the end of the id decides, and
 # of two numbers the longer text is the higher one.
@@ -258,6 +259,11 @@ class SqlAudit:
         """Append, as the last thing that the transaction does; nothing is appended when it is rolled back."""
         self._notes.append(note)
 
+    @property
+    def has_notes(self) -> bool:
+        """Whether this transaction has anything to append so far."""
+        return bool(self._notes)
+
     def head(self) -> Head | None:
         """Where the chain ends, without what this transaction adds; None when somebody has removed that."""
         return self._head(select(tables.audit_head))
@@ -340,6 +346,7 @@ class SqlUnitOfWork:
         self.evidence = SqlEvidence(connection)
         self.decisions = SqlDecisions(connection)
         self.rulesets = SqlRulesets(connection)
+        self.receipts = SqlReceipts(connection)
 
     @contextmanager
     def attempt(self) -> Iterator[object]:
