@@ -9,6 +9,7 @@ from sqlalchemy.exc import DBAPIError
 
 from support import control_plane
 from support.database import database
+from support.people import person
 from support.rollouts import NOW
 from wavegate_controller.domain.audit import AuditFilter, Head, fault
 from wavegate_controller.domain.errors import NotFound
@@ -48,20 +49,20 @@ def said(store):
 
 
 def write(work, **changes):
-    values = {"by": "ada", "action": "flag.create", "subject": "a", "environment": "production", "now": NOW}
+    values = {"by": person("ada"), "action": "flag.create", "subject": "a", "environment": "production", "now": NOW}
     note(work, **values | changes)
 
 
 def test_what_people_do_is_in_the_audit_with_who_and_why_before_and_after(world, store):
     world.flag()
     world.started()
-    flags.set_enabled(world.services, "ai-summaries", enabled=False, actor="ada", comment=" it lies ")
-    flags.set_enabled(world.services, "ai-summaries", enabled=False, actor="bob")
-    rollouts.act(world.services, "ai-summaries:1", Event.PROMOTE, actor="bob", comment="reads well")
+    flags.set_enabled(world.services, "ai-summaries", enabled=False, by=person("ada"), comment=" it lies ")
+    flags.set_enabled(world.services, "ai-summaries", enabled=False, by=person("bob"))
+    rollouts.act(world.services, "ai-summaries:1", Event.PROMOTE, by=person("bob"), comment="reads well")
 
     created, drafted, started, disabled, promoted = entries(store)
     assert said(store) == [
-        ("somebody", "flag.create", "ai-summaries"),
+        ("anna", "flag.create", "ai-summaries"),
         ("anna", "rollout.create", "ai-summaries:1"),
         ("anna", "rollout.start", "ai-summaries:1"),
         ("ada", "flag.disable", "ai-summaries"),
@@ -110,7 +111,7 @@ def test_a_person_s_word_about_a_wave_is_in_the_audit(world, store):
     world.flag()
     rollout = world.started(gates=[{"type": "manual", "name": "reads-well"}])
     rollouts.judge_wave(
-        world.services, rollout.id, "reads-well", VerdictKind.PASS, actor="ada", comment="read a hundred"
+        world.services, rollout.id, "reads-well", VerdictKind.PASS, by=person("ada"), comment="read a hundred"
     )
 
     last = entries(store)[-1].note
@@ -142,8 +143,8 @@ def test_many_who_write_at_once_leave_one_chain_without_gaps(store):
         try:
             for number in range(10):
                 with store.transaction() as work:
-                    write(work, by=name, subject=f"{number}")
-                    write(work, by=name, subject=f"{number} again")
+                    write(work, by=person(name), subject=f"{number}")
+                    write(work, by=person(name), subject=f"{number} again")
         except Exception as failure:  # noqa: BLE001 - shown below, in the test's thread
             failures.append(failure)
 
@@ -180,9 +181,9 @@ def test_the_database_itself_refuses_to_change_what_is_in_the_audit(tmp_path, st
 
 def test_entries_are_found_by_what_they_say(store):
     with store.transaction() as work:
-        write(work, by="ada", action="rollout.promote", subject="a:1")
-        write(work, by="bob", action="rollout.pause", subject="a:1", now=NOW + timedelta(hours=1))
-        write(work, by="bob", action="rollouts.odd", subject="b:1", environment="staging")
+        write(work, by=person("ada"), action="rollout.promote", subject="a:1")
+        write(work, by=person("bob"), action="rollout.pause", subject="a:1", now=NOW + timedelta(hours=1))
+        write(work, by=person("bob"), action="rollouts.odd", subject="b:1", environment="staging")
 
     def found(**wanted):
         with store.transaction() as work:

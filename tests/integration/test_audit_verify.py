@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from support.database import database, sqlite_url
+from support.people import person
 from support.rollouts import NOW
 from wavegate_controller.cli import main
 from wavegate_controller.documents.audit import entry_to_line, head_to_line
@@ -34,7 +35,7 @@ def written(tmp_path_factory):
             with SqlStore(engine).transaction() as work:
                 note(
                     work,
-                    by="ada",
+                    by=person("ada"),
                     action="flag.create",
                     subject=f"flag-{number % 2}",
                     environment="production",
@@ -173,7 +174,7 @@ def forged(number):
 
     after = {"number": number, "share": 0.5, "name": "süß"}
     where = {"subject": f"flag-{number % 2}", "environment": "production"}
-    note(Work, by="bob", action="flag.create", now=NOW, after=after, **where)
+    note(Work, by=person("bob"), action="flag.create", now=NOW, after=after, **where)
     return taken[0]
 
 

@@ -10,6 +10,7 @@ from rich.console import Console, Group
 from sqlalchemy import String, cast, func, select, update
 
 from support.database import database
+from support.people import person
 from support.world import World
 from wavegate_controller.api import make_api
 from wavegate_controller.domain.errors import NotFound
@@ -17,6 +18,7 @@ from wavegate_controller.domain.guarding import entries
 from wavegate_controller.domain.guardrail import assess, assess_log
 from wavegate_controller.domain.rollout import State
 from wavegate_controller.domain.transitions import Event
+from wavegate_controller.identity import Identity
 from wavegate_controller.service import queries
 from wavegate_controller.service.conclude import decide_now
 from wavegate_controller.service.explain import explain_decision
@@ -42,6 +44,11 @@ def world(database_url: str) -> Iterator[World]:
         yield world
 
 
+def decisions(world: World):
+    """Newest first."""
+    return queries.history(world.services, ROLLOUT, limit=100, by=person())
+
+
 def look(world: World, *, times: int, bad: int = 0) -> None:
     for _ in range(times):
         world.clock.advance(seconds=15.000_123)
@@ -58,9 +65,9 @@ def eventful(world: World) -> World:
     look(world, times=3)
     world.metrics.away = False
     look(world, times=3)
-    act(world.services, ROLLOUT, Event.PAUSE, actor="ben")
+    act(world.services, ROLLOUT, Event.PAUSE, by=person("ben"))
     look(world, times=2)
-    act(world.services, ROLLOUT, Event.RESUME, actor="ben")
+    act(world.services, ROLLOUT, Event.RESUME, by=person("ben"))
     look(world, times=2, bad=2)
     look(world, times=4, bad=30)
     assert world.rollout().state is State.ROLLED_BACK
@@ -70,9 +77,7 @@ def eventful(world: World) -> World:
 def test_every_decision_of_an_eventful_rollout_comes_out_the_same_bit_by_bit(world: World):
     eventful(world)
 
-    explained = [
-        explain_decision(world.services, each.id) for each in queries.history(world.services, ROLLOUT, limit=100)
-    ]
+    explained = [explain_decision(world.services, each.id, by=person()) for each in decisions(world)]
 
     assert {each.agrees for each in explained if each.record.actor == "wavegate"} == {True}
     assert {each.agrees for each in explained if each.record.actor != "wavegate"} == {None}
@@ -117,7 +122,7 @@ def test_a_look_that_is_dropped_leaves_nothing_behind(world: World):
     asked = world.metrics.samples
 
     def meanwhile(*args, **kwargs):
-        act(world.services, ROLLOUT, Event.PAUSE, actor="ben")
+        act(world.services, ROLLOUT, Event.PAUSE, by=person("ben"))
         return asked(*args, **kwargs)
 
     world.metrics.samples = meanwhile
@@ -129,7 +134,7 @@ def test_a_look_that_is_dropped_leaves_nothing_behind(world: World):
 
 def test_evidence_that_was_tampered_with_is_noticed(world: World):
     eventful(world)
-    breach = next(each for each in queries.history(world.services, ROLLOUT, limit=5) if each.reason == "breach")
+    breach = next(each for each in decisions(world) if each.reason == "breach")
     table = tables.measurement
     with world.services.store._engine.begin() as connection:
         newest = select(func.max(table.c.id)).where(table.c.gate == "error-rate", table.c.kind == "counts")
@@ -137,7 +142,7 @@ def test_evidence_that_was_tampered_with_is_noticed(world: World):
         payload = connection.scalar(select(table.c.payload).where(table.c.id == earlier.scalar_subquery()))
         connection.execute(update(table).where(table.c.id == newest.scalar_subquery()).values(payload=payload))
 
-    assert explain_decision(world.services, breach.id).agrees is False
+    assert explain_decision(world.services, breach.id, by=person()).agrees is False
 
 
 def test_a_tick_of_one_metric_takes_about_a_hundred_bytes(world: World):
@@ -153,20 +158,18 @@ def test_a_tick_of_one_metric_takes_about_a_hundred_bytes(world: World):
 
 def test_an_unknown_decision_is_not_found(world: World):
     with pytest.raises(NotFound, match="decision"):
-        explain_decision(world.services, 7)
+        explain_decision(world.services, 7, by=person())
 
 
 class TestOverHttp:
     @pytest.fixture
     def client(self, world: World) -> FlaskClient:
         app = Flask(__name__)
-        app.register_blueprint(make_api(eventful(world).services, tokens={}))
+        app.register_blueprint(make_api(eventful(world).services, Identity({})))
         return app.test_client()
 
     def test_an_explanation_shows_every_number_beside_its_limit(self, world: World, client: FlaskClient):
-        passed = next(
-            each for each in queries.history(world.services, ROLLOUT, limit=100) if each.reason == "gates_passed"
-        )
+        passed = next(each for each in decisions(world) if each.reason == "gates_passed")
 
         document = client.get(f"/api/v1/decisions/{passed.id}/explanation").get_json()
 
@@ -188,7 +191,7 @@ class TestOverHttp:
     def test_a_rollout_shows_its_comparison_while_it_is_watched(self, world: World, client: FlaskClient):
         assert client.get(f"/api/v1/rollouts/{ROLLOUT}").get_json()["guardrail"] is None
 
-        act(world.services, ROLLOUT, Event.RESTART, actor="ben", comment="mended")
+        act(world.services, ROLLOUT, Event.RESTART, by=person("ben"), comment="mended")
         look(world, times=3)
 
         metrics = client.get(f"/api/v1/rollouts/{ROLLOUT}").get_json()["guardrail"]["metrics"]
@@ -198,8 +201,8 @@ class TestOverHttp:
 def test_an_explanation_on_a_terminal_says_whether_it_came_out_the_same_and_shows_the_numbers(world: World):
     eventful(world)
     app = Flask(__name__)
-    app.register_blueprint(make_api(world.services, tokens={}))
-    breach = next(each for each in queries.history(world.services, ROLLOUT, limit=5) if each.reason == "breach")
+    app.register_blueprint(make_api(world.services, Identity({})))
+    breach = next(each for each in decisions(world) if each.reason == "breach")
     document = app.test_client().get(f"/api/v1/decisions/{breach.id}/explanation").get_json()
 
     same, other = (shown(explanation_panel(document | {"agrees": agrees})) for agrees in (True, False))

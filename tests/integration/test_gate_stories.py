@@ -6,6 +6,7 @@ import pytest
 
 from support import control_plane
 from support.database import database
+from support.people import person
 from support.world import World
 from wavegate_controller.documents import PlanDocument, parse
 from wavegate_controller.domain.decision import DecisionReason
@@ -154,7 +155,7 @@ class TestWebhooks:
 
     def test_nobody_is_asked_while_paused(self, world: World, webhooks: HandWebhooks):
         world.started(gates=[WEBHOOK])
-        act(world.services, ID, Event.PAUSE, actor="ada")
+        act(world.services, ID, Event.PAUSE, by=person("ada"))
 
         look(world, times=4)
 
@@ -203,7 +204,7 @@ class TestSilence:
 
         assert (decision.event, decision.reason) == (Event.PAUSE, DecisionReason.NOT_ENOUGH_DATA)
         assert world.rollout().pause_reason is PauseReason.NOT_ENOUGH_DATA
-        act(world.services, ID, Event.RESUME, actor="ada")
+        act(world.services, ID, Event.RESUME, by=person("ada"))
         assert look(world, times=4).event is Event.TICK
         assert look(world).event is Event.PAUSE
 
@@ -248,7 +249,7 @@ class TestAtHundredPercent:
     def test_a_rollback_leaves_no_hold_out(self, world: World):
         world.started(gates=[LATENCY], hold_out=5)
 
-        act(world.services, ID, Event.ROLL_BACK, actor="ada")
+        act(world.services, ID, Event.ROLL_BACK, by=person("ada"))
 
         assert self.held_out(world) == 0
 

@@ -9,6 +9,7 @@ from prometheus_client import generate_latest
 
 from support.database import database
 from support.faults import fault_server, says
+from support.people import person
 from support.prometheus import SCRAPE_INTERVAL, App, now, wait_until
 from support.world import World
 from wavegate_controller.clock import SystemClock
@@ -41,8 +42,8 @@ class Loop:
             "interval": "1s",
         }
         document = {"flag": self.flag, "candidate": "new", "plan": plan}
-        draft = create_rollout(world.services, parse(RolloutDocument, document), actor="anna")
-        self.rollout = act(world.services, draft.id, Event.START, actor="anna")
+        draft = create_rollout(world.services, parse(RolloutDocument, document), by=person("anna"))
+        self.rollout = act(world.services, draft.id, Event.START, by=person("anna"))
 
     def look(self):
         return reconcile(replace(self.world.services, provider=self.provider), self.rollout.id)

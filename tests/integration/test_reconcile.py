@@ -10,6 +10,7 @@ import pytest
 from sqlalchemy import insert
 
 from support.database import database
+from support.people import person
 from support.rollouts import NOW
 from support.world import World
 from wavegate_controller.documents import RolloutDocument, parse
@@ -79,7 +80,7 @@ def test_every_decision_is_recorded_with_its_query_values_reason_and_revision(wo
     world.started(gates=[{"type": "error_rate"}, LATENCY])
     look(world, times=2)
 
-    newest, hold, start = queries.history(world.services, "ai-summaries:1", limit=10)
+    newest, hold, start = queries.history(world.services, "ai-summaries:1", limit=10, by=person())
 
     assert (start.event, start.actor, start.reason) == (Event.START, "anna", DecisionReason.REQUESTED)
     assert (hold.event, hold.actor, hold.reason) == (Event.TICK, "wavegate", DecisionReason.NOT_ENOUGH_DATA)
@@ -177,7 +178,7 @@ def test_a_restarted_rollout_is_a_new_test_that_old_errors_do_not_convict(world:
     look(world, times=3, healthy=False)
     world.metrics.count("on", 500, 500)
 
-    act(world.services, "ai-summaries:1", Event.RESTART, actor="anna", comment="fixed the prompt")
+    act(world.services, "ai-summaries:1", Event.RESTART, by=person("anna"), comment="fixed the prompt")
     decision = look(world, times=3)
 
     assert decision.verdicts[0].value < 20
@@ -190,7 +191,7 @@ def test_a_human_who_moves_a_rollout_during_a_look_wins_and_the_look_is_dropped(
     asked = world.metrics.samples
 
     def meanwhile(*args, **kwargs):
-        act(world.services, "ai-summaries:1", Event.PAUSE, actor="ben")
+        act(world.services, "ai-summaries:1", Event.PAUSE, by=person("ben"))
         return asked(*args, **kwargs)
 
     world.metrics.samples = meanwhile
@@ -207,8 +208,8 @@ def test_a_look_that_was_dropped_is_counted_by_the_next_one(world: World):
 
     def meanwhile(*args, **kwargs):
         world.metrics.samples = asked
-        act(world.services, "ai-summaries:1", Event.PAUSE, actor="ben")
-        act(world.services, "ai-summaries:1", Event.RESUME, actor="ben")
+        act(world.services, "ai-summaries:1", Event.PAUSE, by=person("ben"))
+        act(world.services, "ai-summaries:1", Event.RESUME, by=person("ben"))
         return asked(*args, **kwargs)
 
     world.metrics.samples = meanwhile
@@ -221,7 +222,7 @@ def test_a_look_that_was_dropped_is_counted_by_the_next_one(world: World):
 def test_a_paused_rollout_is_still_watched(world: World):
     world.started()
     look(world, times=2)
-    act(world.services, "ai-summaries:1", Event.PAUSE, actor="ben")
+    act(world.services, "ai-summaries:1", Event.PAUSE, by=person("ben"))
 
     look(world, times=3, healthy=False)
 
@@ -267,7 +268,7 @@ def test_one_broken_rollout_does_not_stop_the_others(world: World):
         looked = tick(world.services, executor)
 
     assert looked == 2
-    assert queries.rollout_view(world.services, "ai-answers").latest.event is Event.TICK
+    assert queries.rollout_view(world.services, "ai-answers", by=person()).latest.event is Event.TICK
     assert b"wavegate_controller_reconcile_failures_total 1.0" in world.services.recorder.exposition()
 
 
@@ -284,7 +285,7 @@ def test_rollouts_that_hold_share_a_commit_and_one_that_cannot_be_judged_is_left
     with ThreadPoolExecutor(2) as executor:
         tick(world.services, executor)
 
-    latest = [queries.history(world.services, f"{key}:1", limit=1)[0].event for key in keys]
+    latest = [queries.history(world.services, f"{key}:1", limit=1, by=person())[0].event for key in keys]
     assert latest == [Event.TICK, Event.START, Event.TICK]
     with world.services.store.transaction() as work:
         assert sorted(work.evidence.cursors([f"{key}:1" for key in keys])) == ["ai-search:1", "ai-summaries:1"]
@@ -316,11 +317,11 @@ def test_a_commit_that_fails_keeps_nothing_and_the_next_look_counts_it_again(wor
 def test_a_disabled_flag_is_off_in_the_next_ruleset_whatever_its_rollout(world: World):
     world.started()
 
-    set_enabled(world.services, "ai-summaries", enabled=False)
+    set_enabled(world.services, "ai-summaries", enabled=False, by=person())
 
     assert world.ruleset.flags["ai-summaries"].enabled is False
     revision = world.ruleset.revision
-    set_enabled(world.services, "ai-summaries", enabled=False)
+    set_enabled(world.services, "ai-summaries", enabled=False, by=person())
     assert world.ruleset.revision == revision
 
 
@@ -366,7 +367,7 @@ class TestRequests:
 
         def rollout(candidate: str, **fields) -> Rollout:
             document = parse(RolloutDocument, {"flag": "answer-model", "candidate": candidate} | fields)
-            return create_rollout(world.services, document, actor="anna")
+            return create_rollout(world.services, document, by=person("anna"))
 
         self.started_fully(world, "large")
 
@@ -379,7 +380,7 @@ class TestRequests:
         draft = world.draft()
 
         with pytest.raises(EventRefused, match="draft"):
-            act(world.services, draft.id, Event.PROMOTE, actor="anna", comment="now")
+            act(world.services, draft.id, Event.PROMOTE, by=person("anna"), comment="now")
 
         assert world.rollout() == draft
 
@@ -388,29 +389,29 @@ class TestRequests:
         world.started()
 
         with pytest.raises(Invalid, match="event"):
-            act(world.services, "ai-summaries:1", event, actor="anna")
+            act(world.services, "ai-summaries:1", event, by=person("anna"))
 
     def test_a_promotion_is_signed_with_a_reason(self, world: World):
         world.started()
 
         with pytest.raises(Invalid, match="comment"):
-            act(world.services, "ai-summaries:1", Event.PROMOTE, actor="anna", comment=" ")
-        promoted = act(world.services, "ai-summaries:1", Event.PROMOTE, actor="anna", comment="asked the team")
+            act(world.services, "ai-summaries:1", Event.PROMOTE, by=person("anna"), comment=" ")
+        promoted = act(world.services, "ai-summaries:1", Event.PROMOTE, by=person("anna"), comment="asked the team")
 
         assert promoted.weight == 25_000
-        assert "asked the team" in queries.history(world.services, promoted.id, limit=1)[0].sentence
+        assert "asked the team" in queries.history(world.services, promoted.id, limit=1, by=person())[0].sentence
 
     def test_nothing_is_done_anonymously(self, world: World):
         world.started()
 
         with pytest.raises(Invalid, match="actor"):
-            act(world.services, "ai-summaries:1", Event.ROLL_BACK, actor=" ")
+            act(world.services, "ai-summaries:1", Event.ROLL_BACK, by=person(" "))
 
     def test_a_completed_rollout_can_still_be_rolled_back_at_once(self, world: World):
         world.started(waves=[{"percent": 100, "bake": "1m"}])
-        act(world.services, "ai-summaries:1", Event.PROMOTE, actor="anna", comment="done")
+        act(world.services, "ai-summaries:1", Event.PROMOTE, by=person("anna"), comment="done")
 
-        act(world.services, "ai-summaries:1", Event.ROLL_BACK, actor="ben")
+        act(world.services, "ai-summaries:1", Event.ROLL_BACK, by=person("ben"))
 
         assert world.served() == 0
 
@@ -418,25 +419,25 @@ class TestRequests:
         world.flag("answer-model", variants={"small": 1, "large": 2, "huge": 3}, default_variant="small")
         first = self.started_fully(world, "large")
         draft = create_rollout(
-            world.services, parse(RolloutDocument, {"flag": "answer-model", "candidate": "huge"}), actor="anna"
+            world.services, parse(RolloutDocument, {"flag": "answer-model", "candidate": "huge"}), by=person("anna")
         )
-        act(world.services, first.id, Event.ROLL_BACK, actor="ben")
+        act(world.services, first.id, Event.ROLL_BACK, by=person("ben"))
 
         with pytest.raises(Conflict, match="serves 'small' now"):
-            act(world.services, draft.id, Event.START, actor="anna")
+            act(world.services, draft.id, Event.START, by=person("anna"))
 
     @staticmethod
     def started_fully(world: World, candidate: str) -> Rollout:
         document = {"flag": "answer-model", "candidate": candidate, "plan": {"waves": [{"percent": 100}]}}
-        first = create_rollout(world.services, parse(RolloutDocument, document), actor="anna")
-        act(world.services, first.id, Event.START, actor="anna")
-        return act(world.services, first.id, Event.PROMOTE, actor="anna", comment="seen enough")
+        first = create_rollout(world.services, parse(RolloutDocument, document), by=person("anna"))
+        act(world.services, first.id, Event.START, by=person("anna"))
+        return act(world.services, first.id, Event.PROMOTE, by=person("anna"), comment="seen enough")
 
     def test_an_old_rollout_cannot_be_restarted_over_a_newer_one(self, world: World):
         world.started()
-        act(world.services, "ai-summaries:1", Event.ROLL_BACK, actor="ben")
+        act(world.services, "ai-summaries:1", Event.ROLL_BACK, by=person("ben"))
         world.clock.advance(seconds=1)
         world.started()
 
         with pytest.raises(Conflict, match="ai-summaries:2"):
-            act(world.services, "ai-summaries:1", Event.RESTART, actor="ben", comment="again")
+            act(world.services, "ai-summaries:1", Event.RESTART, by=person("ben"), comment="again")

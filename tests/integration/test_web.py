@@ -13,11 +13,13 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from support.database import database
+from support.people import person
 from support.world import World
 from wavegate_controller import cli
 from wavegate_controller.domain.measurement import NoData, NoDataReason
 from wavegate_controller.domain.rollout import State
 from wavegate_controller.domain.transitions import Event
+from wavegate_controller.identity import Identity
 from wavegate_controller.service.flags import set_enabled
 from wavegate_controller.service.reconcile import reconcile
 from wavegate_controller.service.rollouts import act
@@ -50,10 +52,10 @@ class Stage:
         return (self.world.started if start else self.world.draft)(key, **plan).id
 
     def act(self, rollout: str, event: Event, comment: str = "") -> None:
-        act(self.world.services, rollout, event, actor="ada", comment=comment)
+        act(self.world.services, rollout, event, by=person("ada"), comment=comment)
 
     def stop(self, key: str) -> None:
-        set_enabled(self.world.services, key, enabled=False)
+        set_enabled(self.world.services, key, enabled=False, by=person())
 
     def watch(self, *rollouts: str, looks: int, bad: int = 1) -> None:
         """Of 50 requests to the candidate in each look, so many go wrong."""
@@ -74,7 +76,7 @@ def stage(any_database_url: str) -> Iterator[Stage]:
 @pytest.fixture
 def browser(stage: Stage) -> FlaskClient:
     app = Flask(__name__, static_folder=None)
-    app.register_blueprint(make_web(stage.world.services))
+    app.register_blueprint(make_web(stage.world.services, Identity({})))
     return app.test_client()
 
 

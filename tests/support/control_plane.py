@@ -10,6 +10,7 @@ from support.world import World
 from wavegate_controller.api import make_api
 from wavegate_controller.api.blueprint import OPERATIONS
 from wavegate_controller.api.errors import Problem
+from wavegate_controller.identity import Identity
 from wavegate_controller.store import SqlStore
 
 BY_NAME = {operation.name: operation for part in OPERATIONS for operation in part.all}
@@ -35,7 +36,7 @@ def client(services, **tokens):
 def application(services, **tokens):
     """An application that has pages, too."""
     app = Flask("control_plane")
-    app.register_blueprint(make_api(services, tokens=tokens))
+    app.register_blueprint(make_api(services, Identity(tokens)))
     app.after_request(hold_to_its_operation)
     return app
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
+from support.people import person
 from support.rollouts import NOW
 from wavegate.client.counters import BadKind, ValueKind
 from wavegate.evaluation import COHORTS, Ruleset, ruleset_from_json
@@ -132,14 +133,14 @@ class World:
         return cls(services=services, clock=clock, metrics=metrics, hub=hub)
 
     def flag(self, key: str = "ai-summaries", **fields: Any) -> None:
-        create_flag(self.services, parse(FlagDocument, {"key": key} | fields))
+        create_flag(self.services, parse(FlagDocument, {"key": key} | fields), by=person())
 
     def draft(self, flag: str = "ai-summaries", **plan: Any) -> Rollout:
         plan = {"waves": [{"percent": share, "bake": "1m", "target": "1m"} for share in (10, 25, 50, 100)]} | plan
-        return create_rollout(self.services, parse(RolloutDocument, {"flag": flag, "plan": plan}), actor="anna")
+        return create_rollout(self.services, parse(RolloutDocument, {"flag": flag, "plan": plan}), by=person("anna"))
 
     def started(self, flag: str = "ai-summaries", **plan: Any) -> Rollout:
-        return act(self.services, self.draft(flag, **plan).id, Event.START, actor="anna")
+        return act(self.services, self.draft(flag, **plan).id, Event.START, by=person("anna"))
 
     def rollout(self, rollout_id: str = "ai-summaries:1") -> Rollout:
         with self.services.store.transaction() as work:

@@ -21,6 +21,7 @@ from wavegate_controller.delivery.keys import hash_of
 from wavegate_controller.delivery.protocol import BoundedProtocol
 from wavegate_controller.documents.counts import BOUNDS
 from wavegate_controller.domain.errors import Invalid
+from wavegate_controller.identity import Identity
 from wavegate_controller.ports import MetricProvider
 from wavegate_controller.providers import Access, PrometheusProvider, ScrapeProvider
 from wavegate_controller.providers.webhook import Webhooks
@@ -139,8 +140,9 @@ def make_flask(services: Services, recorder: PrometheusRecorder, config: Config)
     app = Flask(__name__, static_folder=None)
     # Documents are written in the order that people read them.
     cast("Any", app.json).sort_keys = False
-    app.register_blueprint(make_api(services, tokens=config.tokens))
-    app.register_blueprint(make_web(services))
+    identity = Identity(config.tokens)
+    app.register_blueprint(make_api(services, identity))
+    app.register_blueprint(make_web(services, identity))
 
     @app.get("/metrics")
     def metrics() -> Response:

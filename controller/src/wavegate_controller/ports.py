@@ -8,6 +8,7 @@ from typing import Any, Final, Protocol
 from wavegate_controller.domain.audit import AuditFilter, Entry, Head, Note
 from wavegate_controller.domain.counts import CounterSelector
 from wavegate_controller.domain.decision import Decision
+from wavegate_controller.domain.environment import Environment
 from wavegate_controller.domain.flag import Flag
 from wavegate_controller.domain.measurement import Answer, Broken, Cursor, Judgement, Measurement, Series
 from wavegate_controller.domain.publication import PublishedRuleset
@@ -66,6 +67,22 @@ class Webhooks(Protocol):
         ...
 
 
+class EnvironmentRepository(Protocol):
+    """All environments."""
+
+    def get(self, name: str) -> Environment:
+        """One environment; raises NotFound."""
+        ...
+
+    def list(self) -> Sequence[Environment]:
+        """All of them, by name."""
+        ...
+
+    def add(self, environment: Environment) -> None:
+        """A new one; raises Conflict when the name is taken."""
+        ...
+
+
 class FlagRepository(Protocol):
     """The flags of all environments."""
 
@@ -101,6 +118,10 @@ class RolloutRepository(Protocol):
         self, environment: str, *, flag_key: str | None = None, states: frozenset[State] | None = None
     ) -> Sequence[Rollout]:
         """Newest first."""
+        ...
+
+    def next_number(self, flag_key: str) -> int:
+        """The one after the highest number in the ids of the flag's rollouts, over all environments."""
         ...
 
     def serving(self, environment: str) -> Mapping[str, Rollout]:
@@ -246,6 +267,11 @@ class ReceiptRepository(Protocol):
 
 class UnitOfWork(Protocol):
     """One transaction over all repositories."""
+
+    @property
+    def environments(self) -> EnvironmentRepository:
+        """See EnvironmentRepository."""
+        ...
 
     @property
     def flags(self) -> FlagRepository:

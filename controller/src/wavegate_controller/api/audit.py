@@ -11,6 +11,7 @@ from wavegate_controller.api.paging import Page, PageQuery, page
 from wavegate_controller.api.reading import Query
 from wavegate_controller.documents.audit import entry_to_document, head_to_document
 from wavegate_controller.documents.shown import AuditEntryShown, AuditStretchShown
+from wavegate_controller.domain.access import Principal
 from wavegate_controller.domain.audit import AuditFilter
 from wavegate_controller.domain.errors import NotFound
 from wavegate_controller.service import audits
@@ -43,7 +44,7 @@ class StretchQuery(Query):
 
 
 @audit.get("/audit", "List what was done, newest first", answer=Page[AuditEntryShown])
-def list_audit(services: Services, query: AuditQuery) -> ResponseReturnValue:
+def list_audit(services: Services, by: Principal, query: AuditQuery) -> ResponseReturnValue:
     """What a rollout's gates said while it held is with its decisions; here is what changed something."""
     wanted = AuditFilter(
         actor=query.actor,
@@ -54,21 +55,21 @@ def list_audit(services: Services, query: AuditQuery) -> ResponseReturnValue:
         until=query.until,
     )
     seen = query.after(int)
-    found = audits.find(services, wanted, limit=query.limit + 1, before=seen[0] if seen else None)
+    found = audits.find(services, wanted, limit=query.limit + 1, before=seen[0] if seen else None, by=by)
     return page([entry_to_document(each) for each in found], query, [(each.sequence,) for each in found])
 
 
 @audit.get("/audit/chain", "Follow the audit's chain, oldest first", answer=AuditStretchShown)
-def follow_audit(services: Services, query: StretchQuery) -> ResponseReturnValue:
+def follow_audit(services: Services, by: Principal, query: StretchQuery) -> ResponseReturnValue:
     """Every entry with its hash, and where the chain ended in the same moment: to export it and to verify it."""
-    stretch = audits.stretch(services.store, after=query.after or None, limit=query.limit)
+    stretch = audits.follow(services, after=query.after or None, limit=query.limit, by=by)
     items: list[dict[str, Any]] = [entry_to_document(each) for each in stretch.entries]
     return {"items": items, "head": stretch.head and head_to_document(stretch.head)}
 
 
 @audit.get("/audit/{entry}", "Show an entry of the audit", answer=AuditEntryShown)
-def show_audit(services: Services, entry: str) -> ResponseReturnValue:
+def show_audit(services: Services, by: Principal, entry: str) -> ResponseReturnValue:
     """With what was before and after, and the evidence."""
     if not _NUMBER.fullmatch(entry):
         raise NotFound("audit entry", entry)
-    return entry_to_document(audits.show(services, int(entry)))
+    return entry_to_document(audits.show(services, int(entry), by=by))

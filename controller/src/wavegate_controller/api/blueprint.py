@@ -1,11 +1,12 @@
 """The blueprint: what stands at which path, and what guards it."""
 
-from collections.abc import Mapping
 from functools import cache
 from typing import Any, Final
 
 from flask import Blueprint, Response, request
 from flask.typing import ResponseReturnValue
+from werkzeug.datastructures import WWWAuthenticate
+from werkzeug.exceptions import Unauthorized
 
 from wavegate_controller.api import errors
 from wavegate_controller.api.audit import audit
@@ -16,9 +17,9 @@ from wavegate_controller.api.openapi import describe
 from wavegate_controller.api.operations import Operations
 from wavegate_controller.api.presets import presets
 from wavegate_controller.api.rollouts import rollouts
-from wavegate_controller.api.signing import sign
 from wavegate_controller.api.status import status
 from wavegate_controller.documents.shown import AnyShown
+from wavegate_controller.identity import Identity
 from wavegate_controller.service.services import Services
 
 #: The largest document is a plan of some kilobytes.
@@ -41,12 +42,12 @@ def _described() -> dict[str, Any]:
     return describe(OPERATIONS)
 
 
-def make_api(services: Services, *, tokens: Mapping[str, str]) -> Blueprint:
+def make_api(services: Services, identity: Identity) -> Blueprint:
     """The API at /api/v1, and /healthz and /readyz beside it.
 
     Args:
         services: the world.
-        tokens: person's name to API token; with none, nobody is asked for one.
+        identity: tells who sends a request.
     """
     api = Blueprint("api", __name__)
     v1 = Blueprint("v1", __name__)
@@ -54,7 +55,16 @@ def make_api(services: Services, *, tokens: Mapping[str, str]) -> Blueprint:
     @v1.before_request
     def guard() -> None:
         request.max_content_length = MAX_BODY
-        sign(tokens)
+        if identity.identify() is None:
+            raise Unauthorized(
+                "send a token of this controller as `Authorization: Bearer <token>`",
+                www_authenticate=WWWAuthenticate("bearer", {"realm": "wavegate"}),
+            )
+
+    @v1.url_defaults
+    def stay_in_the_environment(_endpoint: str, values: dict[str, Any]) -> None:
+        if named := request.args.get("environment"):
+            values.setdefault("environment", named)
 
     @v1.after_request
     def never_stored(response: Response) -> Response:

@@ -8,6 +8,7 @@ from flask.typing import ResponseReturnValue
 from wavegate_controller.api.operations import Operations
 from wavegate_controller.documents import assessment_to_document, decision_to_document
 from wavegate_controller.documents.shown import ExplanationShown
+from wavegate_controller.domain.access import Principal
 from wavegate_controller.domain.errors import NotFound
 from wavegate_controller.domain.record import verdict_to_document
 from wavegate_controller.service.explain import explain_decision
@@ -20,11 +21,11 @@ decisions: Final = Operations("decisions", "What was decided, by the reconciler 
 
 
 @decisions.get("/decisions/{decision}/explanation", "Make a decision again from its evidence", answer=ExplanationShown)
-def explain(services: Services, decision: str) -> ResponseReturnValue:
+def explain(services: Services, by: Principal, decision: str) -> ResponseReturnValue:
     """With every number beside its limit, and whether it comes out the same bit by bit."""
     if not _ID.fullmatch(decision):
         raise NotFound("decision", decision)
-    explained = explain_decision(services, int(decision))
+    explained = explain_decision(services, int(decision), by=by)
     again, assessment = explained.again, explained.assessment
     return {
         "decision": decision_to_document(explained.record),

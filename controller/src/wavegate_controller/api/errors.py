@@ -11,6 +11,7 @@ from wavegate_controller.domain.errors import (
     Conflict,
     ControllerError,
     EventRefused,
+    Forbidden,
     InProgress,
     Invalid,
     NotFound,
@@ -20,6 +21,7 @@ from wavegate_controller.domain.errors import (
 #: Refusal to status, last part of the problem's type, and title.
 PROBLEMS: Final[dict[type[ControllerError], tuple[HTTPStatus, str, str]]] = {
     Invalid: (HTTPStatus.UNPROCESSABLE_ENTITY, "invalid", "A value is not valid"),
+    Forbidden: (HTTPStatus.FORBIDDEN, "forbidden", "Not allowed"),
     NotFound: (HTTPStatus.NOT_FOUND, "not-found", "There is no such thing"),
     Conflict: (HTTPStatus.CONFLICT, "conflict", "In conflict with what exists"),
     EventRefused: (HTTPStatus.CONFLICT, "event-refused", "Not possible in this state"),
@@ -62,6 +64,9 @@ class Problem(BaseModel):
     errors: list[Wrong] = Field(default_factory=list, description="The values that were refused.")
     state: str | None = Field(default=None, description="With `event-refused`: where the rollout stands.")
     allowed: list[str] | None = Field(default=None, description="With `event-refused`: what it takes now.")
+    permission: str | None = Field(default=None, description="With `forbidden`: what is not allowed.")
+    environment: str | None = Field(default=None, description="With `forbidden`: where; `*` for everywhere.")
+    needed: str | None = Field(default=None, description="With `forbidden`: the weakest role that may.")
 
 
 def problem(status: int, *, title: str, detail: str, kind: str | None = None, **further: Any) -> Response:
@@ -88,6 +93,8 @@ def _refused(refusal: ControllerError) -> Response:
             further["errors"] = [{"field": field, "problem": wrong, "expected": expected}]
         case EventRefused(state=state, allowed=allowed):
             further |= {"state": str(state), "allowed": [str(event) for event in allowed]}
+        case Forbidden(permission=permission, environment=environment, needed=needed):
+            further |= {"permission": permission, "environment": environment, "needed": needed}
         case _:
             pass
     answer = problem(status, title=title, detail=str(refusal), kind=kind, **further)

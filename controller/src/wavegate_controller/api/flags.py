@@ -9,9 +9,9 @@ from flask.typing import ResponseReturnValue
 from wavegate_controller.api.operations import Operations
 from wavegate_controller.api.reading import Act
 from wavegate_controller.api.rollouts import rollout_shown
-from wavegate_controller.api.signing import actor
 from wavegate_controller.documents import FlagDocument, flag_to_document
 from wavegate_controller.documents.shown import FlagShown, Items
+from wavegate_controller.domain.access import Principal
 from wavegate_controller.domain.errors import Conflict
 from wavegate_controller.service import flags as service
 from wavegate_controller.service import queries
@@ -24,43 +24,42 @@ flags: Final = Operations("flags", "What apps ask for, and the variants that the
 
 
 @flags.get("/flags", "List the flags, by key", answer=Items[FlagShown])
-def list_flags(services: Services) -> ResponseReturnValue:
+def list_flags(services: Services, by: Principal) -> ResponseReturnValue:
     """Each with its newest rollout."""
-    return {"items": [_shown(view) for view in queries.overview(services)]}
+    return {"items": [_shown(view) for view in queries.overview(services, by=by)]}
 
 
 @flags.post("/flags", "Create a flag", answer=FlagShown, status=201, problems=[Conflict])
-def create_flag(services: Services, body: FlagDocument) -> ResponseReturnValue:
+def create_flag(services: Services, by: Principal, body: FlagDocument) -> ResponseReturnValue:
     """Enabled, serving its default variant to everybody; without variants it is a boolean one, off by default."""
-    flag = service.create_flag(services, body)
+    flag = service.create_flag(services, body, by=by)
     location = url_for(".show_flag", key=flag.key)
-    return _shown(queries.flag_view(services, flag.key)), 201, {"Location": location}
+    return _shown(queries.flag_view(services, flag.key, by=by)), 201, {"Location": location}
 
 
 @flags.get("/flags/{key}", "Show a flag", answer=FlagShown)
-def show_flag(services: Services, key: str) -> ResponseReturnValue:
+def show_flag(services: Services, by: Principal, key: str) -> ResponseReturnValue:
     """With its newest rollout, or null."""
-    return _shown(queries.flag_view(services, key))
+    return _shown(queries.flag_view(services, key, by=by))
 
 
 @flags.post("/flags/{key}/disable", "Stop a flag at once", answer=FlagShown)
-def disable_flag(services: Services, key: str, body: Act) -> ResponseReturnValue:
+def disable_flag(services: Services, by: Principal, key: str, body: Act) -> ResponseReturnValue:
     """Emergency stop: everybody gets the default variant, whatever the rollout. May be repeated."""
-    return _switch(services, key, body, enabled=False)
+    return _switch(services, by, key, body, enabled=False)
 
 
 @flags.post("/flags/{key}/enable", "Undo the emergency stop", answer=FlagShown)
-def enable_flag(services: Services, key: str, body: Act) -> ResponseReturnValue:
+def enable_flag(services: Services, by: Principal, key: str, body: Act) -> ResponseReturnValue:
     """The rollout's weight holds again. May be repeated."""
-    return _switch(services, key, body, enabled=True)
+    return _switch(services, by, key, body, enabled=True)
 
 
-def _switch(services: Services, key: str, act: Act, *, enabled: bool) -> ResponseReturnValue:
-    name = actor(act.actor)
-    service.set_enabled(services, key, enabled=enabled, actor=name, comment=act.comment)
+def _switch(services: Services, by: Principal, key: str, act: Act, *, enabled: bool) -> ResponseReturnValue:
+    service.set_enabled(services, key, enabled=enabled, by=by, comment=act.comment)
     action = "flag_enabled" if enabled else "flag_disabled"
-    _log.info("action=%s flag=%s actor=%r comment=%r", action, key, name, act.comment)
-    return _shown(queries.flag_view(services, key))
+    _log.info("action=%s flag=%s actor=%r comment=%r", action, key, by.name, act.comment)
+    return _shown(queries.flag_view(services, key, by=by))
 
 
 def _shown(view: FlagView) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from flask.typing import ResponseReturnValue
 from wavegate_controller.api.errors import problem
 from wavegate_controller.api.operations import Operations
 from wavegate_controller.documents.shown import HealthShown
+from wavegate_controller.domain.access import SYSTEM
 from wavegate_controller.service import queries
 from wavegate_controller.service.services import Services
 
@@ -26,7 +27,7 @@ def healthz() -> ResponseReturnValue:
 def readyz(services: Services) -> ResponseReturnValue:
     """503 while it does not."""
     try:
-        queries.ruleset_in_force(services)
+        queries.ruleset_in_force(services, by=SYSTEM)
     except Exception:  # noqa: BLE001 - whatever the driver of the database raises, it means: not ready
         _log.exception("action=not_ready")
         return problem(503, title="Not ready", detail="The database does not answer.", kind="not-ready")

@@ -3,13 +3,13 @@
     tokens = Operations("tokens", "Keys of people and programs.")
 
     @tokens.post("/tokens", "Make a token", answer=TokenShown, status=201, problems=[Conflict])
-    def create_token(services: Services, body: TokenDocument) -> ResponseReturnValue:
+    def create_token(services: Services, by: Principal, body: TokenDocument) -> ResponseReturnValue:
         \"\"\"What more there is to say; Markdown.\"\"\"
 
 The function's name is the operation's id. What it takes, it asks for by the names of its parameters: `services`, of
-the environment that is asked about; `query` and `body`, read strictly as the models that they are annotated with; all
-others are parts of the path. What it gives is checked against `answer` by the tests. A module's operations join the
-API by their line in `blueprint.OPERATIONS`.
+the environment that is asked about; `by`, who asks, or signs where the body is signed; `query` and `body`, read
+strictly as the models that they are annotated with; all others are parts of the path. What it gives is checked against
+`answer` by the tests. A module's operations join the API by their line in `blueprint.OPERATIONS`.
 """
 
 import inspect
@@ -19,20 +19,22 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Final, TypeAlias
 
-from flask import Blueprint, g
+from flask import Blueprint
 from flask.typing import ResponseReturnValue
 from pydantic import BaseModel
 
 from wavegate_controller.api.idempotency import once
-from wavegate_controller.api.reading import Query, read_body, read_query
+from wavegate_controller.api.reading import Act, Parameters, Query, SignedRollout, read_body, read_query
 from wavegate_controller.documents.reading import Document
-from wavegate_controller.domain.errors import ControllerError, NotFound
+from wavegate_controller.domain.access import Principal
+from wavegate_controller.domain.errors import ControllerError, Forbidden, NotFound
+from wavegate_controller.identity import here, principal, signer
 from wavegate_controller.service.services import Services
 
 Handler: TypeAlias = Callable[..., ResponseReturnValue]
 
 #: What a handler asks for by name that is no part of the path.
-_HANDED_IN: Final = frozenset({"services", "query", "body"})
+_HANDED_IN: Final = frozenset({"services", "by", "query", "body"})
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -59,7 +61,7 @@ class Operation:
     answer: type[BaseModel] | None
     status: int
     problems: frozenset[type[ControllerError]]
-    query: type[Query]
+    query: type[Parameters]
     body: type[Document] | None
     is_open: bool
     is_listed: bool
@@ -140,7 +142,7 @@ class Operations:
             handler: does it.
             answer: model of what it gives; None for nothing.
             status: of what it gives; by default 200, or 204 for nothing.
-            problems: refusals to expect, beyond `Invalid` and, where the path has parts, `NotFound`.
+            problems: refusals to expect, beyond `Invalid`, `NotFound` and `Forbidden`.
             is_listed: whether it stands in the OpenAPI document.
             is_secret: whether what it gives is shown once and kept nowhere.
         """
@@ -153,8 +155,8 @@ class Operations:
             handler=handler,
             answer=answer,
             status=status or (204 if answer is None else 200),
-            problems=frozenset(problems) | ({NotFound} if "{" in path else set()),
-            query=wanted["query"].annotation if "query" in wanted else Query,
+            problems=frozenset(problems) | (set() if self.is_open else {NotFound, Forbidden}),
+            query=wanted["query"].annotation if "query" in wanted else Parameters if self.is_open else Query,
             body=wanted["body"].annotation if "body" in wanted else None,
             is_open=self.is_open,
             is_listed=is_listed,
@@ -177,15 +179,22 @@ class Operations:
 def _answer(operation: Operation, services: Services, **parts: str) -> ResponseReturnValue:
     """Read what the operation takes, and let it answer."""
     wanted = inspect.signature(operation.handler).parameters
-    given: dict[str, object] = {
-        "query": read_query(operation.query),
-        "body": read_body(operation.body) if operation.body else None,
-    }
+    query = read_query(operation.query)
+    body = read_body(operation.body) if operation.body else None
+    by = None if operation.is_open else _sender(body)
+    given = {"by": by, "query": query, "body": body}
 
     def act(services: Services) -> ResponseReturnValue:
         world = {"services": services, **given}
         return operation.handler(**parts, **{name: value for name, value in world.items() if name in wanted})
 
-    if operation.method != "POST" or operation.is_open:
+    if by is None:
         return act(services)
-    return once(services, g.signed_by or "", act, keep=not operation.is_secret)
+    if operation.method != "POST":
+        return act(here(services))
+    return once(here(services), by.name, act, keep=not operation.is_secret)
+
+
+def _sender(body: Document | None) -> Principal:
+    """Whoever sends it; of a document that is signed, whoever signs it."""
+    return signer(body.actor) if isinstance(body, Act | SignedRollout) else principal()

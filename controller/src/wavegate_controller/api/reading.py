@@ -39,8 +39,14 @@ class SignedRollout(RolloutDocument):
     actor: str | None = Field(default=None, description="Who asks; left out where a token says it.")
 
 
-class Query(Document, strict=False):
+class Parameters(Document, strict=False):
     """Query parameters: text that says something else."""
+
+
+class Query(Parameters):
+    """What every operation takes that is done in an environment."""
+
+    environment: str | None = Field(default=None, description="Where; by default the controller's own environment.")
 
 
 def read_query(model: type[Model]) -> Model:
@@ -56,14 +62,13 @@ def read_query(model: type[Model]) -> Model:
 
 
 def read_body(model: type[Model]) -> Model:
-    """The body of a mutation, which takes no query.
+    """The body of a mutation.
 
     Raises:
         UnsupportedMediaType: not sent as JSON; a form on somebody's web page cannot send that.
         BadRequest: not JSON.
         Invalid: naming the field.
     """
-    read_query(Query)
     if request.mimetype != "application/json" or request.mimetype_params.get("charset", "utf-8").lower() != "utf-8":
         raise UnsupportedMediaType("send the body as `Content-Type: application/json`, in UTF-8")
     if request.content_encoding not in (None, "", "identity"):

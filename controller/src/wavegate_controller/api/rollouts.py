@@ -8,9 +8,9 @@ from pydantic import Field
 
 from wavegate_controller.api.operations import Operations
 from wavegate_controller.api.reading import Act, Judged, Query, SignedRollout
-from wavegate_controller.api.signing import actor
 from wavegate_controller.documents import decision_to_document, rollout_to_document
 from wavegate_controller.documents.shown import DecisionShown, Items, RolloutShown
+from wavegate_controller.domain.access import Principal
 from wavegate_controller.domain.errors import Conflict, EventRefused, Invalid, NotFound, StaleVersion
 from wavegate_controller.domain.transitions import REQUESTS, Event
 from wavegate_controller.domain.verdict import VerdictKind
@@ -52,25 +52,25 @@ class DecisionsQuery(Query):
 
 
 @rollouts.get("/rollouts", "List rollouts, newest first", answer=Items[RolloutShown])
-def list_rollouts(services: Services, query: RolloutsQuery) -> ResponseReturnValue:
+def list_rollouts(services: Services, by: Principal, query: RolloutsQuery) -> ResponseReturnValue:
     """Of all flags, or of one."""
-    return {"items": [rollout_shown(view) for view in queries.rollouts(services, flag_key=query.flag)]}
+    return {"items": [rollout_shown(view) for view in queries.rollouts(services, flag_key=query.flag, by=by)]}
 
 
 @rollouts.post(
     "/rollouts", "Create a rollout, as a draft", answer=RolloutShown, status=201, problems=[NotFound, Conflict]
 )
-def create_rollout(services: Services, body: SignedRollout) -> ResponseReturnValue:
+def create_rollout(services: Services, by: Principal, body: SignedRollout) -> ResponseReturnValue:
     """Written down and checked, serving nobody."""
-    rollout = service.create_rollout(services, body, actor=actor(body.actor))
+    rollout = service.create_rollout(services, body, by=by)
     location = url_for(".show_rollout", reference=rollout.id)
-    return rollout_shown(queries.rollout_view(services, rollout.id)), 201, {"Location": location}
+    return rollout_shown(queries.rollout_view(services, rollout.id, by=by)), 201, {"Location": location}
 
 
 @rollouts.get("/rollouts/{reference}", "Show a rollout", answer=RolloutShown)
-def show_rollout(services: Services, reference: str) -> ResponseReturnValue:
+def show_rollout(services: Services, by: Principal, reference: str) -> ResponseReturnValue:
     """Where it stands, why, and what may be asked of it."""
-    return rollout_shown(queries.rollout_view(services, reference))
+    return rollout_shown(queries.rollout_view(services, reference, by=by))
 
 
 @rollouts.post(
@@ -79,22 +79,20 @@ def show_rollout(services: Services, reference: str) -> ResponseReturnValue:
     answer=RolloutShown,
     problems=[Conflict],
 )
-def judge_rollout(services: Services, reference: str, body: Judged) -> ResponseReturnValue:
+def judge_rollout(services: Services, by: Principal, reference: str, body: Judged) -> ResponseReturnValue:
     """The rollout acts on it at its next look."""
-    name = actor(body.actor)
-    rollout = queries.rollout_view(services, reference).rollout
+    rollout = queries.rollout_view(services, reference, by=by).rollout
     service.judge_wave(
-        services, rollout.id, body.gate, VerdictKind(body.verdict), actor=name, comment=body.comment, wave=body.wave
+        services, rollout.id, body.gate, VerdictKind(body.verdict), by=by, comment=body.comment, wave=body.wave
     )
-    return rollout_shown(queries.rollout_view(services, rollout.id))
+    return rollout_shown(queries.rollout_view(services, rollout.id, by=by))
 
 
 def _declare(event: Event, summary: str) -> None:
-    def act(services: Services, reference: str, body: Act) -> ResponseReturnValue:
-        name = actor(body.actor)
-        rollout = queries.rollout_view(services, reference).rollout
-        service.act(services, rollout.id, event, actor=name, comment=body.comment)
-        return rollout_shown(queries.rollout_view(services, rollout.id))
+    def act(services: Services, by: Principal, reference: str, body: Act) -> ResponseReturnValue:
+        rollout = queries.rollout_view(services, reference, by=by).rollout
+        service.act(services, rollout.id, event, by=by, comment=body.comment)
+        return rollout_shown(queries.rollout_view(services, rollout.id, by=by))
 
     act.__name__ = f"{event}_rollout"
     act.__doc__ = "Refused with the state unchanged where the state does not take it."
@@ -113,10 +111,12 @@ def refuse_event(reference: str, event: str) -> ResponseReturnValue:  # noqa: AR
 
 
 @rollouts.get("/rollouts/{reference}/decisions", "List what was decided, newest first", answer=Items[DecisionShown])
-def list_decisions(services: Services, reference: str, query: DecisionsQuery) -> ResponseReturnValue:
+def list_decisions(services: Services, by: Principal, reference: str, query: DecisionsQuery) -> ResponseReturnValue:
     """Holds are decisions, too: one for each look."""
-    rollout = queries.rollout_view(services, reference).rollout
-    records = queries.history(services, rollout.id, limit=query.limit, before=query.before, moves_only=query.moves_only)
+    rollout = queries.rollout_view(services, reference, by=by).rollout
+    records = queries.history(
+        services, rollout.id, limit=query.limit, before=query.before, moves_only=query.moves_only, by=by
+    )
     return {"items": [decision_to_document(record) for record in records]}
 
 

@@ -7,6 +7,7 @@ from flask.typing import ResponseReturnValue
 
 from wavegate_controller.api.operations import Operations
 from wavegate_controller.documents.shown import StatusShown
+from wavegate_controller.domain.access import Principal
 from wavegate_controller.service import queries
 from wavegate_controller.service.services import Services
 
@@ -15,9 +16,9 @@ _VERSION: Final = version("wavegate-controller")
 
 
 @status.get("/status", "Say what is served", answer=StatusShown)
-def show_status(services: Services) -> ResponseReturnValue:
+def show_status(services: Services, by: Principal) -> ResponseReturnValue:
     """Environment, ruleset revision in force, and version."""
-    ruleset = queries.ruleset_in_force(services)
+    ruleset = queries.ruleset_in_force(services, by=by)
     return {
         "environment": services.environment,
         "revision": ruleset.revision if ruleset else 0,

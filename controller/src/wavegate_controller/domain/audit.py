@@ -24,7 +24,7 @@ class Note:
     Attributes:
         at: UTC, of fixed width, so that text order is time order.
         actor: who: a person's name, or `wavegate` for the controller itself.
-        actor_kind: what they are: a person, a token, the system.
+        actor_kind: how they showed who they are, a `Kind` of `access`.
         action: dotted words such as `rollout.promote`.
         subject: what it was done to, such as a rollout's id.
         environment: where; empty for what belongs to no environment.

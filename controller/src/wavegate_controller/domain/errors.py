@@ -2,7 +2,8 @@
 
 ControllerError
 ├── Invalid         a value that must not enter: names the field, the problem and what would be right
-├── NotFound        no such flag, rollout or decision
+├── NotFound        no such flag, rollout, decision or environment
+├── Forbidden       not for this person in this environment
 ├── Conflict        right in itself, but not beside what already exists
 ├── EventRefused    the rollout's state does not take this event; the state is unchanged
 ├── InProgress      the same request is being carried out at this moment; send it again
@@ -43,6 +44,26 @@ class NotFound(ControllerError):
         super().__init__(f"there is no {kind} {key!r}")
         self.kind = kind
         self.key = key
+
+
+class Forbidden(ControllerError):
+    """Somebody asked for what their role does not allow; nothing was done.
+
+    Attributes:
+        permission: what it takes.
+        environment: where; `*` for all environments.
+        role: what they are there; None for nothing.
+        needed: the weakest role that would do.
+    """
+
+    def __init__(self, name: str, *, permission: str, environment: str, role: str | None, needed: str) -> None:
+        where = "all environments" if environment == "*" else f"environment {environment!r}"
+        standing = f"is {role}" if role else "has no role"
+        super().__init__(f"{name!r} {standing} in {where}; this takes the role {needed} or a stronger one")
+        self.permission = permission
+        self.environment = environment
+        self.role = role
+        self.needed = needed
 
 
 class Conflict(ControllerError):

@@ -5,13 +5,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
+from wavegate_controller.domain.access import SYSTEM
 from wavegate_controller.domain.decision import Decision, DecisionReason
 from wavegate_controller.domain.rollout import PauseReason, Rollout, State
 from wavegate_controller.domain.transitions import Event
 from wavegate_controller.domain.verdict import Verdict
 
 #: Who signs what the reconciler decides.
-RECONCILER: Final = "wavegate"
+RECONCILER: Final = SYSTEM.name
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -4,15 +4,15 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from wavegate_controller.domain.access import Principal
 from wavegate_controller.domain.audit import Note, moment, plain
-from wavegate_controller.domain.record import RECONCILER
 from wavegate_controller.ports import UnitOfWork
 
 
 def note(  # noqa: PLR0913 - an entry has as many parts, and each is named where it is given
     work: UnitOfWork,
     *,
-    by: str,
+    by: Principal,
     action: str,
     subject: str,
     environment: str,
@@ -39,8 +39,8 @@ def note(  # noqa: PLR0913 - an entry has as many parts, and each is named where
     work.audit.add(
         Note(
             at=moment(now),
-            actor=by,
-            actor_kind="system" if by == RECONCILER else "person",
+            actor=by.name,
+            actor_kind=by.kind.value,
             action=action,
             subject=subject,
             environment=environment,

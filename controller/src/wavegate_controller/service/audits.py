@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from typing import Final
 
+from wavegate_controller.domain.access import EVERYWHERE, Permission, Principal
 from wavegate_controller.domain.audit import AuditFilter, Entry, Head, Page, Verified, verify
 from wavegate_controller.ports import Store
 from wavegate_controller.service.services import Services
@@ -12,20 +13,40 @@ _PAGE: Final = 1000
 _BEFORE_ALL: Final = -(2**62)
 
 
-def find(services: Services, wanted: AuditFilter, *, limit: int, before: int | None = None) -> Sequence[Entry]:
-    """Newest first; with `before`, those with a smaller number."""
+def find(
+    services: Services, wanted: AuditFilter, *, limit: int, before: int | None = None, by: Principal
+) -> Sequence[Entry]:
+    """Newest first; with `before`, those with a smaller number.
+
+    Raises:
+        Forbidden: they may not read what is wanted; who may in one environment only must ask for that one.
+    """
+    by.require(Permission.AUDIT, wanted.environment or EVERYWHERE)
     with services.store.transaction() as work:
         return work.audit.list(wanted, limit=limit, before=before)
 
 
-def show(services: Services, sequence: int) -> Entry:
+def show(services: Services, sequence: int, *, by: Principal) -> Entry:
     """One entry.
 
     Raises:
         NotFound: there is no such entry.
+        Forbidden: they may not read it.
     """
     with services.store.transaction() as work:
-        return work.audit.get(sequence)
+        entry = work.audit.get(sequence)
+    by.require(Permission.AUDIT, entry.note.environment or EVERYWHERE)
+    return entry
+
+
+def follow(services: Services, *, after: int | None = None, limit: int = _PAGE, by: Principal) -> Page:
+    """As `stretch`, for somebody who asks.
+
+    Raises:
+        Forbidden: the chain runs through all environments, and they may not read it in all.
+    """
+    by.require(Permission.AUDIT, EVERYWHERE)
+    return stretch(services.store, after=after, limit=limit)
 
 
 def stretch(store: Store, *, after: int | None = None, limit: int = _PAGE) -> Page:

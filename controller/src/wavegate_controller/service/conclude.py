@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
+from wavegate_controller.domain.access import SYSTEM
 from wavegate_controller.domain.analysis import judge_all
 from wavegate_controller.domain.decision import Decision, decide
 from wavegate_controller.domain.errors import StaleVersion
 from wavegate_controller.domain.measurement import Cursor, Measurement
 from wavegate_controller.domain.publication import PublishedRuleset
-from wavegate_controller.domain.record import RECONCILER
 from wavegate_controller.domain.rollout import WATCHED, Rollout
 from wavegate_controller.domain.silence import silence_of
 from wavegate_controller.domain.transitions import apply
@@ -99,7 +99,7 @@ def _keep(folds: Folds, work: UnitOfWork, looked: Looked, *, now: datetime) -> _
     decision = decide_now(folds, work, rollout, look.measurements, now=now)
     work.evidence.add(rollout.id, look.measurements)
     after = apply(rollout, decision.event, now=now, pause_reason=decision.pause_reason)
-    ruleset = commit(work, decision, before=rollout, after=after, now=now, actor=RECONCILER)
+    ruleset = commit(work, decision, before=rollout, after=after, now=now, by=SYSTEM)
     return _Kept(after=after, decision=decision, ruleset=ruleset)
 
 

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from wavegate_controller.domain.access import Permission, Principal
 from wavegate_controller.domain.analysis import judge_all
 from wavegate_controller.domain.decision import Decision, decide
 from wavegate_controller.domain.guarding import entries
@@ -40,15 +41,17 @@ class Explanation:
         ] == [_without_query(verdict_to_document(each)) for each in self.again.verdicts]
 
 
-def explain_decision(services: Services, decision_id: int) -> Explanation:
+def explain_decision(services: Services, decision_id: int, *, by: Principal) -> Explanation:
     """Make a decision again, on the evidence and in the wave that it was made in.
 
     Raises:
         NotFound: there is no such decision.
+        Forbidden: they may not see it.
     """
     with services.store.transaction() as work:
         record = work.decisions.get(decision_id)
         rollout = _as_it_was(work.rollouts.get(record.rollout_id), record)
+        by.require(Permission.READ, rollout.environment)
         if record.actor != RECONCILER or rollout.wave_since is None or rollout.evidence_since is None:
             return Explanation(record=record, again=None, assessment=None)
         counts = work.evidence.counts(rollout.id, rollout.evidence_since, until=record.at)

@@ -2,32 +2,31 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Final
 
 from wavegate_controller.documents import FlagDocument, flag_to_document
+from wavegate_controller.domain.access import Permission, Principal
 from wavegate_controller.domain.flag import Flag
 from wavegate_controller.service.auditing import note
 from wavegate_controller.service.publish import next_revision
 from wavegate_controller.service.services import Services
 
-#: Who it was where the way in does not say it.
-_SOMEBODY: Final = "somebody"
 
-
-def create_flag(services: Services, document: FlagDocument, *, actor: str = _SOMEBODY) -> Flag:
+def create_flag(services: Services, document: FlagDocument, *, by: Principal) -> Flag:
     """A new flag, enabled, serving its default variant to everybody.
 
     Raises:
         Invalid: a field is wrong.
         Conflict: the key is taken.
+        Forbidden: they may not.
     """
+    by.require(Permission.EDIT, services.environment)
     now = services.clock.now()
     flag = document.to_domain(environment=services.environment, now=now)
     with services.store.transaction() as work:
         work.flags.add(flag)
         note(
             work,
-            by=actor,
+            by=by,
             action="flag.create",
             subject=flag.key,
             environment=flag.environment,
@@ -39,14 +38,16 @@ def create_flag(services: Services, document: FlagDocument, *, actor: str = _SOM
     return flag
 
 
-def set_enabled(services: Services, key: str, *, enabled: bool, actor: str = _SOMEBODY, comment: str = "") -> Flag:
+def set_enabled(services: Services, key: str, *, enabled: bool, by: Principal, comment: str = "") -> Flag:
     """Enable a flag, or stop it: a disabled flag serves its default variant to everybody at once, whatever its rollout.
 
     Idempotent.
 
     Raises:
         NotFound: there is no such flag.
+        Forbidden: they may not.
     """
+    by.require(Permission.EDIT, services.environment)
     now = services.clock.now()
     with services.store.transaction() as work:
         flag = work.flags.get(services.environment, key)
@@ -56,7 +57,7 @@ def set_enabled(services: Services, key: str, *, enabled: bool, actor: str = _SO
         work.flags.save(flag)
         note(
             work,
-            by=actor,
+            by=by,
             action="flag.enable" if enabled else "flag.disable",
             subject=flag.key,
             environment=flag.environment,
@@ -70,17 +71,20 @@ def set_enabled(services: Services, key: str, *, enabled: bool, actor: str = _SO
     return flag
 
 
-def list_flags(services: Services) -> Sequence[Flag]:
+def list_flags(services: Services, *, by: Principal) -> Sequence[Flag]:
     """All flags, by key."""
+    by.require(Permission.READ, services.environment)
     with services.store.transaction() as work:
         return work.flags.list(services.environment)
 
 
-def get_flag(services: Services, key: str) -> Flag:
+def get_flag(services: Services, key: str, *, by: Principal) -> Flag:
     """One flag.
 
     Raises:
         NotFound: there is no such flag.
+        Forbidden: they may not.
     """
+    by.require(Permission.READ, services.environment)
     with services.store.transaction() as work:
         return work.flags.get(services.environment, key)

@@ -4,6 +4,7 @@ from datetime import datetime
 from typing import Final
 
 from wavegate_controller.domain import publication
+from wavegate_controller.domain.environment import Environment
 from wavegate_controller.domain.publication import PublishedRuleset
 from wavegate_controller.ports import UnitOfWork
 from wavegate_controller.service.services import Services
@@ -32,26 +33,33 @@ def next_revision(work: UnitOfWork, environment: str, *, now: datetime) -> Publi
     return ruleset
 
 
-def publish_latest(services: Services) -> PublishedRuleset:
-    """Serve what is stored: at the start, before anything is asked for. An empty store gets its first revision."""
+def publish_latest(services: Services) -> None:
+    """Serve what is stored, of every environment: at the start, before anything is asked for.
+
+    The services' own environment comes into being with that; one without a ruleset gets its first revision.
+    """
+    now = services.clock.now()
     with services.store.transaction() as work:
-        ruleset = work.rulesets.latest(services.environment)
-        if ruleset is None:
-            ruleset = next_revision(work, services.environment, now=services.clock.now())
-    services.sink.publish(ruleset)
-    return ruleset
+        names = [each.name for each in work.environments.list()]
+        if services.environment not in names:
+            work.environments.add(Environment(name=services.environment, created_at=now))
+            names.append(services.environment)
+        rulesets = [work.rulesets.latest(name) or next_revision(work, name, now=now) for name in names]
+    for ruleset in rulesets:
+        services.sink.publish(ruleset)
 
 
 def follow(services: Services) -> None:
     """Serve what other processes publish, too, from now on."""
 
     def publish_stored(value: str) -> None:
-        if value and value.partition(" ")[0] != services.environment:
-            return
+        changed = value.partition(" ")[0]
         with services.store.transaction() as work:
-            ruleset = work.rulesets.latest(services.environment)
-        if ruleset is not None:
-            services.sink.publish(ruleset)
+            names = [changed] if changed else [each.name for each in work.environments.list()]
+            rulesets = [work.rulesets.latest(name) for name in names]
+        for ruleset in rulesets:
+            if ruleset is not None:
+                services.sink.publish(ruleset)
 
     # What is published here reaches the sink without this.
     services.store.notices.listen(RULESET, publish_stored, own=False)

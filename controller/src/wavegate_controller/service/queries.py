@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 
+from wavegate_controller.domain.access import Permission, Principal
 from wavegate_controller.domain.errors import NotFound
 from wavegate_controller.domain.flag import Flag
 from wavegate_controller.domain.guardrail import Assessment, explain
@@ -66,64 +67,84 @@ class FlagStory:
     measurements: Sequence[Measurement]
 
 
-def overview(services: Services) -> Sequence[FlagView]:
+def overview(services: Services, *, by: Principal) -> Sequence[FlagView]:
     """All flags with their newest rollout, by key."""
+    by.require(Permission.READ, services.environment)
     with services.store.transaction() as work:
         return [_flag_view(work, flag) for flag in work.flags.list(services.environment)]
 
 
-def flag_view(services: Services, key: str) -> FlagView:
+def flag_view(services: Services, key: str, *, by: Principal) -> FlagView:
     """One flag with its newest rollout.
 
     Raises:
         NotFound: there is no such flag.
+        Forbidden: they may not see it.
     """
+    by.require(Permission.READ, services.environment)
     with services.store.transaction() as work:
         return _flag_view(work, work.flags.get(services.environment, key))
 
 
-def rollouts(services: Services, *, flag_key: str | None = None) -> Sequence[RolloutView]:
+def rollouts(services: Services, *, flag_key: str | None = None, by: Principal) -> Sequence[RolloutView]:
     """Newest first."""
+    by.require(Permission.READ, services.environment)
     with services.store.transaction() as work:
         return [_rollout_view(work, each) for each in work.rollouts.list(services.environment, flag_key=flag_key)]
 
 
-def rollout_view(services: Services, reference: str) -> RolloutView:
-    """A rollout by its id, or the newest one of a flag by the flag's key.
+def rollout_view(services: Services, reference: str, *, by: Principal) -> RolloutView:
+    """A rollout by its id, whatever its environment, or the newest one of a flag by the flag's key.
 
     Raises:
         NotFound: neither.
+        Forbidden: they may not see it.
     """
     with services.store.transaction() as work:
-        view = _rollout_view(work, _find(work, services.environment, reference))
+        rollout = _find(work, services.environment, reference)
+        by.require(Permission.READ, rollout.environment)
+        view = _rollout_view(work, rollout)
         return replace(view, guardrail=_guardrail(services, work, view.rollout))
 
 
 def history(
-    services: Services, rollout_id: str, *, limit: int, before: int | None = None, moves_only: bool = False
+    services: Services,
+    rollout_id: str,
+    *,
+    limit: int,
+    before: int | None = None,
+    moves_only: bool = False,
+    by: Principal,
 ) -> Sequence[DecisionRecord]:
     """A rollout's decisions, newest first; see `ports.DecisionRepository.list`.
 
     Raises:
         NotFound: there is no such rollout.
+        Forbidden: they may not see it.
     """
     with services.store.transaction() as work:
         rollout = work.rollouts.get(rollout_id)
+        by.require(Permission.READ, rollout.environment)
         return work.decisions.list(rollout.id, limit=limit, before=before, moves_only=moves_only)
 
 
-def measurements(services: Services, rollout_id: str, *, lookback: timedelta) -> Sequence[Measurement]:
+def measurements(services: Services, rollout_id: str, *, lookback: timedelta, by: Principal) -> Sequence[Measurement]:
     """What the gates measured lately, oldest first.
 
     Raises:
         NotFound: there is no such rollout.
+        Forbidden: they may not see it.
     """
     since: datetime = services.clock.now() - lookback
     with services.store.transaction() as work:
-        return work.evidence.since(work.rollouts.get(rollout_id).id, since)
+        rollout = work.rollouts.get(rollout_id)
+        by.require(Permission.READ, rollout.environment)
+        return work.evidence.since(rollout.id, since)
 
 
-def flag_story(services: Services, key: str, *, looks: int, moves: int, lookback: timedelta) -> FlagStory:
+def flag_story(
+    services: Services, key: str, *, looks: int, moves: int, lookback: timedelta, by: Principal
+) -> FlagStory:
     """A flag, what happened to its newest rollout, and what its gates measured last.
 
     Args:
@@ -132,10 +153,13 @@ def flag_story(services: Services, key: str, *, looks: int, moves: int, lookback
         looks: how many of the newest decisions to read, holds included.
         moves: how many decisions that moved something to read beyond those.
         lookback: how far back to read measurements, at the least; further for a plan that looks seldom.
+        by: who wants to see it.
 
     Raises:
         NotFound: there is no such flag.
+        Forbidden: they may not see it.
     """
+    by.require(Permission.READ, services.environment)
     now = services.clock.now()
     with services.store.transaction() as work:
         view = _flag_view(work, work.flags.get(services.environment, key))
@@ -154,8 +178,9 @@ def flag_story(services: Services, key: str, *, looks: int, moves: int, lookback
     return FlagStory(view=view, now=now, since=since, until=until, decisions=decisions, measurements=measured)
 
 
-def ruleset_in_force(services: Services) -> PublishedRuleset | None:
+def ruleset_in_force(services: Services, *, by: Principal) -> PublishedRuleset | None:
     """The revision that is served."""
+    by.require(Permission.READ, services.environment)
     with services.store.transaction() as work:
         return work.rulesets.latest(services.environment)
 

@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from wavegate_controller.documents import RolloutDocument, plan_to_document
+from wavegate_controller.domain.access import Permission, Principal
 from wavegate_controller.domain.decision import Decision, DecisionReason
 from wavegate_controller.domain.errors import Conflict, Invalid
 from wavegate_controller.domain.flag import Flag
@@ -24,17 +25,20 @@ from wavegate_controller.service.services import Services
 
 #: Requests that raise exposure or end the watch: the audit needs a why.
 _NEEDS_A_COMMENT = frozenset({Event.PROMOTE, Event.APPROVE, Event.REJECT, Event.RESTART})
+#: Requests that stand in for what the gates say, or for the signature that the plan asks for.
+_SIGNED_FOR = frozenset({Event.PROMOTE, Event.APPROVE, Event.REJECT})
 
 
-def create_rollout(services: Services, document: RolloutDocument, *, actor: str) -> Rollout:
+def create_rollout(services: Services, document: RolloutDocument, *, by: Principal) -> Rollout:
     """A draft: written down and checked, serving nobody.
 
     Raises:
         Invalid: a field is wrong, broken PromQL included where the metrics server can be asked.
         NotFound: there is no such flag.
         Conflict: the flag has a rollout that has not ended.
+        Forbidden: they may not.
     """
-    check_actor(actor)
+    by.require(Permission.EDIT, services.environment)
     plan = document.plan_to_domain()
     now = services.clock.now()
     with services.store.transaction() as work:
@@ -49,31 +53,31 @@ def create_rollout(services: Services, document: RolloutDocument, *, actor: str)
         stable=stable,
         candidate=document.candidate,
         plan=plan,
-        created_by=actor,
+        created_by=by.name,
         created_at=now,
         updated_at=now,
     )
     _check_queries(services, rollout)
-    return _add(services, rollout)
+    return _add(services, rollout, by=by)
 
 
-def act(services: Services, rollout_id: str, event: Event, *, actor: str, comment: str = "") -> Rollout:
+def act(services: Services, rollout_id: str, event: Event, *, by: Principal, comment: str = "") -> Rollout:
     """Do what a person asks, or refuse and change nothing.
 
     Args:
         services: the world.
         rollout_id: whose.
         event: one of `transitions.REQUESTS`.
-        actor: who signs.
+        by: who asks, and signs.
         comment: the person's reason; required where exposure rises outside the plan.
 
     Raises:
         NotFound: there is no such rollout.
         EventRefused: the state does not take this event.
-        Invalid: a name or a required reason is missing.
+        Invalid: a required reason is missing.
         Conflict: another rollout of the flag is under way.
+        Forbidden: they may not.
     """
-    check_actor(actor)
     if event not in REQUESTS:
         raise Invalid("event", f"{event} is the reconciler's own", "one of " + ", ".join(sorted(REQUESTS)))
     if event in _NEEDS_A_COMMENT and not comment.strip():
@@ -81,11 +85,12 @@ def act(services: Services, rollout_id: str, event: Event, *, actor: str, commen
     now = services.clock.now()
     with services.store.transaction() as work:
         before = work.rollouts.get(rollout_id)
+        by.require(permission_for(event), before.environment)
         after = apply(before, event, now=now)
         _check_its_turn(work, before, event)
-        sentence = f"{event.value.replace('_', ' ')} by {actor}" + (f": {comment.strip()}" if comment.strip() else "")
+        sentence = f"{event.value.replace('_', ' ')} by {by.name}" + (f": {comment.strip()}" if comment.strip() else "")
         decision = Decision(event=event, reason=DecisionReason.REQUESTED, sentence=sentence)
-        ruleset = commit(work, decision, before=before, after=after, now=now, actor=actor, comment=comment.strip())
+        ruleset = commit(work, decision, before=before, after=after, now=now, by=by, comment=comment.strip())
     if ruleset:
         services.sink.publish(ruleset)
     services.recorder.decided(after, decision)
@@ -98,7 +103,7 @@ def judge_wave(
     gate: str,
     says: VerdictKind,
     *,
-    actor: str,
+    by: Principal,
     comment: str = "",
     wave: int | None = None,
 ) -> Rollout:
@@ -111,16 +116,16 @@ def judge_wave(
         rollout_id: whose.
         gate: name of a manual gate of its plan.
         says: pass or breach.
-        actor: who signs.
+        by: who asks, and signs.
         comment: why; required.
         wave: number of the wave that was looked at, from 1 on; refused when the rollout has moved on meanwhile.
 
     Raises:
         NotFound: there is no such rollout.
-        Invalid: no such gate, no such word, or no name or reason.
+        Invalid: no such gate, no such word, or no reason.
         Conflict: the rollout is in no wave, or in another one.
+        Forbidden: they may not.
     """
-    check_actor(actor)
     if says not in (VerdictKind.PASS, VerdictKind.BREACH):
         raise Invalid("verdict", f"{says} is not for a person to say", "pass or breach")
     if not comment.strip():
@@ -128,6 +133,7 @@ def judge_wave(
     now = services.clock.now()
     with services.store.transaction() as work:
         rollout = work.rollouts.get(rollout_id)
+        by.require(Permission.APPROVE, rollout.environment)
         manual = [each.name for each in rollout.plan.gates if isinstance(each, ManualGate)]
         if gate not in manual:
             known = ", ".join(manual) or "nothing: the plan has no manual gate"
@@ -136,11 +142,11 @@ def judge_wave(
             raise Conflict(f"rollout {rollout.id!r} is {rollout.state}: there is no wave to judge")
         if wave is not None and wave != rollout.wave + 1:
             raise Conflict(f"rollout {rollout.id!r} is in wave {rollout.wave + 1} now, not in wave {wave}; look again")
-        word = Judgement(says=says, by=actor, detail=comment.strip())
+        word = Judgement(says=says, by=by.name, detail=comment.strip())
         work.evidence.add(rollout.id, [Measurement(gate=gate, at=now, query="", answer=word)])
         note(
             work,
-            by=actor,
+            by=by,
             action="rollout.judge",
             subject=rollout.id,
             environment=rollout.environment,
@@ -158,7 +164,7 @@ def commit(
     before: Rollout,
     after: Rollout,
     now: datetime,
-    actor: str,
+    by: Principal,
     comment: str = "",
 ) -> PublishedRuleset | None:
     """Save the rollout, the ruleset revision if exposure changed, and the record: all in the caller's transaction.
@@ -178,7 +184,7 @@ def commit(
             before=before,
             after=after,
             now=now,
-            actor=actor,
+            actor=by.name,
             comment=comment,
             revision=latest.revision if latest else 0,
         )
@@ -186,7 +192,7 @@ def commit(
     if decision.event is not Event.TICK:
         note(
             work,
-            by=actor,
+            by=by,
             action=f"rollout.{decision.event}",
             subject=after.id,
             environment=after.environment,
@@ -205,14 +211,9 @@ def commit(
     return ruleset
 
 
-def check_actor(actor: str) -> None:
-    """Nothing is done anonymously.
-
-    Raises:
-        Invalid: no name.
-    """
-    if not actor.strip():
-        raise Invalid("actor", "is empty", "the name of the person who asks")
+def permission_for(event: Event) -> Permission:
+    """What it takes to ask for this."""
+    return Permission.APPROVE if event in _SIGNED_FOR else Permission.EDIT
 
 
 def _standing(rollout: Rollout) -> dict[str, Any]:
@@ -258,7 +259,7 @@ def _check_queries(services: Services, rollout: Rollout) -> None:
             raise Invalid(f"plan.gates[{index}].url", problem_with, "an address beneath one of the webhook_urls")
 
 
-def _add(services: Services, rollout: Rollout) -> Rollout:
+def _add(services: Services, rollout: Rollout, *, by: Principal) -> Rollout:
     with services.store.transaction() as work:
         earlier = work.rollouts.list(rollout.environment, flag_key=rollout.flag_key)
         for each in earlier:
@@ -266,11 +267,11 @@ def _add(services: Services, rollout: Rollout) -> Rollout:
                 raise Conflict(
                     f"flag {rollout.flag_key!r} has a rollout that has not ended, {each.id!r} ({each.state})"
                 )
-        numbered = replace(rollout, id=f"{rollout.flag_key}:{len(earlier) + 1}")
+        numbered = replace(rollout, id=f"{rollout.flag_key}:{work.rollouts.next_number(rollout.flag_key)}")
         work.rollouts.add(numbered)
         note(
             work,
-            by=numbered.created_by,
+            by=by,
             action="rollout.create",
             subject=numbered.id,
             environment=numbered.environment,

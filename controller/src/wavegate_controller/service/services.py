@@ -1,6 +1,7 @@
 """What every use-case needs, handed in as one value."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Self
 
 from wavegate_controller.ports import Clock, MetricProvider, Recorder, RulesetSink, Store, Webhooks
 from wavegate_controller.service.folds import Folds
@@ -8,7 +9,11 @@ from wavegate_controller.service.folds import Folds
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Services:
-    """The world as the services see it; built in one place, `bootstrap`."""
+    """The world as the services see it; built in one place, `bootstrap`.
+
+    Attributes:
+        environment: whose flags these services speak of.
+    """
 
     environment: str
     store: Store
@@ -18,3 +23,15 @@ class Services:
     sink: RulesetSink
     recorder: Recorder
     folds: Folds = field(default_factory=Folds)
+
+    def within(self, environment: str) -> Self:
+        """The same world, speaking of another environment.
+
+        Raises:
+            NotFound: there is no such environment.
+        """
+        if environment == self.environment:
+            return self
+        with self.store.transaction() as work:
+            work.environments.get(environment)
+        return replace(self, environment=environment)

@@ -15,6 +15,7 @@ from wavegate_controller.documents import PlanDocument, parse, plan_to_document
 from wavegate_controller.domain.audit import Entry as AuditEntry
 from wavegate_controller.domain.audit import Note, canonical
 from wavegate_controller.domain.decision import DecisionReason
+from wavegate_controller.domain.environment import Environment
 from wavegate_controller.domain.flag import Flag
 from wavegate_controller.domain.guardrail import Entry, decode, encode
 from wavegate_controller.domain.measurement import (
@@ -40,6 +41,20 @@ Columns = dict[str, Any]
 
 #: The kind of a measurement that gates compare.
 COUNTS: Final = "counts"
+
+
+def environment_to_row(environment: Environment) -> Columns:
+    """The columns of an environment."""
+    return {
+        "name": environment.name,
+        "description": environment.description,
+        "created_at": environment.created_at,
+    }
+
+
+def environment_from_row(row: RowMapping) -> Environment:
+    """The environment of these columns."""
+    return Environment(name=row["name"], description=row["description"], created_at=row["created_at"])
 
 
 def flag_to_row(flag: Flag) -> Columns:

@@ -60,6 +60,14 @@ metadata: Final = MetaData(
     }
 )
 
+environment: Final = Table(
+    "environment",
+    metadata,
+    Column("name", String, primary_key=True),
+    Column("description", String, nullable=False),
+    Column("created_at", UTCDateTime, nullable=False),
+)
+
 flag: Final = Table(
     "flag",
     metadata,

@@ -10,6 +10,7 @@ from sqlalchemy import ColumnElement, Connection, Engine, Select, Table, bindpar
 from sqlalchemy.exc import IntegrityError
 
 from wavegate_controller.domain.audit import AuditFilter, Entry, Head, Note, chain, moment
+from wavegate_controller.domain.environment import Environment
 from wavegate_controller.domain.errors import Conflict, ControllerError, NotFound, StaleVersion
 from wavegate_controller.domain.flag import Flag
 from wavegate_controller.domain.measurement import Cursor, Measurement
@@ -29,6 +30,31 @@ _NEWEST_FIRST = (
     func.length(tables.rollout.c.id).desc(),
     tables.rollout.c.id.desc(),
 )
+
+
+@dataclass(frozen=True, slots=True)
+class SqlEnvironments:
+    """The environments, in table `environment`."""
+
+    connection: Connection
+
+    def get(self, name: str) -> Environment:
+        """One environment; raises NotFound."""
+        query = select(tables.environment).where(tables.environment.c.name == name)
+        row = self.connection.execute(query).mappings().one_or_none()
+        if row is None:
+            raise NotFound("environment", name)
+        return mapping.environment_from_row(row)
+
+    def list(self) -> Sequence[Environment]:
+        """All of them, by name."""
+        query = select(tables.environment).order_by(tables.environment.c.name)
+        return [mapping.environment_from_row(row) for row in self.connection.execute(query).mappings()]
+
+    def add(self, environment: Environment) -> None:
+        """A new one; raises Conflict when the name is taken."""
+        refusal = Conflict(f"environment {environment.name!r} exists already")
+        _insert(self.connection, tables.environment, mapping.environment_to_row(environment), taken=refusal)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +121,11 @@ class SqlRollouts:
         if states is not None:
             query = query.where(table.c.state.in_(sorted(state.value for state in states)))
         return [mapping.rollout_from_row(row) for row in self.connection.execute(query).mappings()]
+
+    def next_number(self, flag_key: str) -> int:
+        """The one after the highest number in the ids of the flag's rollouts, over all environments."""
+        query = select(func.count()).where(tables.rollout.c.flag_key == flag_key)
+        return self.connection.execute(query).scalar_one() + 1
 
     def serving(self, environment: str) -> Mapping[str, Rollout]:
         """Flag key to the newest rollout of the flag that was ever started."""
@@ -341,6 +372,7 @@ class SqlUnitOfWork:
         self._notices = notices
         self.noticed: list[Notice] = []
         self.audit = SqlAudit(connection)
+        self.environments = SqlEnvironments(connection)
         self.flags = SqlFlags(connection)
         self.rollouts = SqlRollouts(connection)
         self.evidence = SqlEvidence(connection)

@@ -1,13 +1,15 @@
 """The routes of the pages, and the headers that keep a browser from doing anything but showing them."""
 
 from collections.abc import Sequence
-from typing import Final
+from http import HTTPStatus
+from typing import Any, Final
 
-from flask import Blueprint, Response, render_template, request
+from flask import Blueprint, Response, abort, render_template, request
 
-from wavegate_controller.domain.errors import NotFound
+from wavegate_controller.domain.errors import Forbidden, NotFound
 from wavegate_controller.domain.plan import percent
 from wavegate_controller.domain.rollout import WATCHED
+from wavegate_controller.identity import Identity, here, principal
 from wavegate_controller.service import queries
 from wavegate_controller.service.queries import FlagView
 from wavegate_controller.service.services import Services
@@ -32,7 +34,7 @@ _MOVES_BEYOND: Final = 50
 _LINES: Final = 60
 
 
-def make_web(services: Services) -> Blueprint:
+def make_web(services: Services, identity: Identity) -> Blueprint:
     """The pages, to be mounted at the root."""
     web = Blueprint("web", __name__, template_folder="templates", static_folder="static", static_url_path="/assets")
     web.after_request(_harden)
@@ -49,19 +51,29 @@ def make_web(services: Services) -> Blueprint:
     ):
         web.add_app_template_filter(words)
 
+    @web.before_request
+    def identify() -> None:
+        if request.endpoint != "web.static" and identity.identify() is None:
+            abort(HTTPStatus.UNAUTHORIZED)
+
+    @web.url_defaults
+    def stay_in_the_environment(endpoint: str, values: dict[str, Any]) -> None:
+        if endpoint != "web.static" and (named := request.args.get("environment")):
+            values.setdefault("environment", named)
+
     @web.context_processor
     def common() -> dict[str, object]:
         url = request.host_url.rstrip("/")
         return {
             "say": sentences,
-            "environment": services.environment,
+            "environment": request.args.get("environment", services.environment),
             "notice": services.provider.notice,
             "controller_url": None if url == _DEFAULT_URL else url,
         }
 
     @web.get("/")
     def overview() -> str:
-        views = queries.overview(services)
+        views = queries.overview(here(services), by=principal())
         return render_template(
             "web/overview.html",
             groups=_groups(views),
@@ -71,7 +83,9 @@ def make_web(services: Services) -> Blueprint:
 
     @web.get("/flags/<key>")
     def flag(key: str) -> str:
-        story = queries.flag_story(services, key, looks=_LOOKS, moves=_MOVES_BEYOND, lookback=charts.LOOKBACK)
+        story = queries.flag_story(
+            here(services), key, looks=_LOOKS, moves=_MOVES_BEYOND, lookback=charts.LOOKBACK, by=principal()
+        )
         rollout = story.view.rollout.rollout if story.view.rollout else None
         told = lines(story.decisions, looks=_LOOKS)
         return render_template(
@@ -90,10 +104,15 @@ def make_web(services: Services) -> Blueprint:
             now=story.now,
         )
 
+    @web.errorhandler(Forbidden)
+    def forbidden(refusal: Forbidden) -> tuple[str, int]:
+        page = render_template("web/forbidden.html", refusal=refusal, now=services.clock.now())
+        return page, HTTPStatus.FORBIDDEN
+
     @web.errorhandler(NotFound)
     def not_found(refusal: NotFound) -> tuple[str, int]:
         page = render_template("web/not_found.html", refusal=refusal, now=services.clock.now())
-        return page, 404
+        return page, HTTPStatus.NOT_FOUND
 
     return web
 
