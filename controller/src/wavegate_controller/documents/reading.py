@@ -2,10 +2,10 @@
 
 from typing import Annotated, Any, TypeVar
 
-import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from wavegate_controller.documents.duration import parse_duration
+from wavegate_controller.documents.texts import read_texts
 from wavegate_controller.domain.errors import Invalid
 
 
@@ -44,11 +44,10 @@ def parse_text(model: type[Model], text: str) -> Model:
     Raises:
         Invalid: not YAML, or the first field that is wrong, by its path.
     """
-    try:
-        data = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise Invalid("document", f"is not YAML: {' '.join(str(error).split())}", "a YAML or JSON mapping") from None
-    return parse(model, data)
+    documents = list(read_texts(text))
+    if len(documents) > 1:
+        raise Invalid("document", f"is {len(documents)} documents", "one")
+    return parse(model, documents[0] if documents else None)
 
 
 def refusal(error: ValidationError) -> Invalid:
