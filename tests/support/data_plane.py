@@ -13,7 +13,18 @@ from support.waiting import wait_until
 from wavegate.evaluation import ruleset_from_json, ruleset_to_json
 from wavegate.evaluation.deltas import apply_delta, document_hash
 from wavegate_controller.bootstrap import DataPlaneServer
-from wavegate_controller.delivery import Delivery, Grant, Hub, Keys, PostedCounts, SdkRoutes
+from wavegate_controller.delivery import (
+    Cors,
+    Delivery,
+    Flagd,
+    Grant,
+    Hub,
+    Keys,
+    Ofrep,
+    PostedCounts,
+    RateLimits,
+    SdkRoutes,
+)
 from wavegate_controller.delivery.keys import hash_of
 from wavegate_controller.delivery.protocol import BoundedProtocol
 from wavegate_controller.domain.publication import PublishedRuleset
@@ -33,13 +44,20 @@ def published(revision=1, *, environment="production", flags=None, **fields):
 class DataPlane:
     """A running data plane."""
 
-    def __init__(self, *, keys=None, port=0, **options):
+    def __init__(self, *, keys=None, port=0, origins=(), rate=0, **options):
         self.hub = Hub(**options)
         self.keys = Keys()
         self.keys.listen(self.hub.revoke)
         self.allow({KEY: "production"} if keys is None else keys)
         self.counts = PostedCounts()
-        self.app = Delivery({"/sdk/": SdkRoutes(self.hub, self.counts, self.keys)}, otherwise=_nothing_else)
+        self.ofrep = Ofrep(self.hub, self.keys, limits=RateLimits(rate), cors=Cors(origins))
+        self.counts.include(self.ofrep.served)
+        modules = {
+            "/sdk/": SdkRoutes(self.hub, self.counts, self.keys),
+            "/ofrep/": self.ofrep,
+            "/flagd/": Flagd(self.hub, self.keys),
+        }
+        self.app = Delivery(modules, otherwise=_nothing_else)
         self._socket = socket.create_server(("127.0.0.1", port), backlog=1024)
         self.port = self._socket.getsockname()[1]
         self.url = f"http://127.0.0.1:{self.port}"
@@ -95,17 +113,17 @@ def following(plane, **options):
 class Follower:
     """Reads a stream as it comes, and keeps the ruleset that its events make."""
 
-    def __init__(self, plane, *, key=KEY, held="", timeout=10, receive_buffer=None, **headers):
+    def __init__(self, plane, *, key=KEY, held="", timeout=10, receive_buffer=None, path="/sdk/v1/stream", **headers):
         self._socket = socket.socket()
         if receive_buffer is not None:
             self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
         self._socket.settimeout(timeout)
         self._socket.connect(("127.0.0.1", plane.port))
-        headers = {"Host": "here", "Authorization": f"Bearer {key}"} | headers
+        headers = {"Host": "here"} | ({"Authorization": f"Bearer {key}"} if key else {}) | headers
         if held:
             headers["Last-Event-ID"] = held
         text = "".join(f"{name.replace('_', '-')}: {value}\r\n" for name, value in headers.items())
-        self._socket.sendall(f"GET /sdk/v1/stream HTTP/1.1\r\n{text}\r\n".encode())
+        self._socket.sendall(f"GET {path} HTTP/1.1\r\n{text}\r\n".encode())
         self._received = b""
         self._text = b""
         self.ended = False

@@ -16,7 +16,19 @@ from flask import Flask, Response
 from wavegate_controller.api import make_api
 from wavegate_controller.clock import SystemClock
 from wavegate_controller.config import Config
-from wavegate_controller.delivery import Delivery, Grant, Hub, Keys, PostedCounts, SdkRoutes
+from wavegate_controller.delivery import (
+    Cors,
+    Delivery,
+    Flagd,
+    Grant,
+    Hub,
+    Keys,
+    Ofrep,
+    PostedCounts,
+    RateLimits,
+    SdkRoutes,
+)
+from wavegate_controller.delivery.asgi import Application
 from wavegate_controller.delivery.keys import hash_of
 from wavegate_controller.delivery.protocol import BoundedProtocol
 from wavegate_controller.documents.counts import BOUNDS
@@ -92,9 +104,15 @@ def build(config: Config) -> Controller:
     return Controller(
         services=services,
         hub=hub,
-        app=Delivery({"/sdk/": SdkRoutes(hub, counts, keys)}, otherwise=cast("Any", control_plane)),
+        app=Delivery(_data_plane(config, hub, counts, keys), otherwise=cast("Any", control_plane)),
         reconciler=Reconciler(services, every=config.tick),
     )
+
+
+def _data_plane(config: Config, hub: Hub, counts: PostedCounts, keys: Keys) -> dict[str, Application]:
+    ofrep = Ofrep(hub, keys, limits=RateLimits(config.ofrep_rate_limit), cors=Cors(config.ofrep_cors_origins))
+    counts.include(ofrep.served)
+    return {"/sdk/": SdkRoutes(hub, counts, keys), "/ofrep/": ofrep, "/flagd/": Flagd(hub, keys)}
 
 
 def _keys(config: Config) -> Keys:

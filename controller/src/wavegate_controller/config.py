@@ -16,7 +16,14 @@ from wavegate_controller.domain.errors import Invalid
 PREFIX: Final = "WAVEGATE_"
 #: Variables with our prefix that other parts read: the CLI, the demo, the tests.
 OTHERS: Final = frozenset(
-    {"WAVEGATE_CONFIG", "WAVEGATE_URL", "WAVEGATE_TOKEN", "WAVEGATE_PROMETHEUS", "WAVEGATE_SPECS"}
+    {
+        "WAVEGATE_CONFIG",
+        "WAVEGATE_URL",
+        "WAVEGATE_TOKEN",
+        "WAVEGATE_SDK_KEY",
+        "WAVEGATE_PROMETHEUS",
+        "WAVEGATE_SPECS",
+    }
 )
 _SHORTEST_SECRET: Final = 16
 
@@ -80,6 +87,13 @@ class Config(Document):
         default="10s",
         validate_default=True,
         description="How often each stream shows a sign of life; below what proxies on the way allow to be silent.",
+    )
+    ofrep_cors_origins: list[str] = Field(
+        default_factory=list,
+        description="Origins of web pages that may evaluate flags here, such as `https://shop.example`; `*` for all.",
+    )
+    ofrep_rate_limit: float = Field(
+        default=0, ge=0, le=1_000_000, description="Evaluation requests a second for each SDK key; 0 for no limit."
     )
     webhook_urls: list[str] = Field(
         default_factory=list,

@@ -128,6 +128,11 @@ class RemoteController:
         """Environment, ruleset revision in force, and the controller's version."""
         return self._ask("GET", "status")
 
+    def flagd_definitions(self, *, generation: str | None = None, strict: bool = False) -> Document:
+        """The ruleset as flagd's flag definitions; the token is an SDK key here."""
+        query = {"generation": generation, "strict": "1" if strict else None}
+        return self._document(self._send("GET", "/flagd/v1/flags.json", query=query))
+
     def ready(self) -> bool:
         """Whether a controller is there and its database answers. Never raises."""
         try:
@@ -142,7 +147,9 @@ class RemoteController:
     def _ask(
         self, method: str, path: str, *, query: Mapping[str, Any] | None = None, body: Mapping[str, Any] | None = None
     ) -> Document:
-        response = self._send(method, f"/api/v1/{path}", query=query, body=body)
+        return self._document(self._send(method, f"/api/v1/{path}", query=query, body=body))
+
+    def _document(self, response: requests.Response) -> Document:
         try:
             document = response.json()
         except requests.JSONDecodeError:

@@ -14,6 +14,7 @@ COMMANDS: Final = {
     "explain": "Make decision ID again from its evidence, with every number beside its limit.",
     "gate": "Show the ready-made gates that a plan may name.",
     "audit": "Show what was done, by whom and why, and verify that nobody changed the record.",
+    "flagd": "Export flags for flagd's evaluators.",
     "db": "Bring the database to this version, or check that it is.",
 }
 

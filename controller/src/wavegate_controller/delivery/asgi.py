@@ -10,7 +10,8 @@ Message: TypeAlias = MutableMapping[str, Any]
 Receive: TypeAlias = Callable[[], Awaitable[Message]]
 Send: TypeAlias = Callable[[Message], Awaitable[None]]
 Application: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
-Headers: TypeAlias = Iterable[tuple[bytes, bytes]]
+Header: TypeAlias = tuple[bytes, bytes]
+Headers: TypeAlias = Iterable[Header]
 
 JSON: Final = (b"content-type", b"application/json")
 _PROBLEM: Final = (b"content-type", b"application/problem+json")
@@ -30,6 +31,14 @@ def header(scope: Scope, name: bytes) -> bytes:
         if key == name:
             return bytes(value)
     return b""
+
+
+def holds(scope: Scope, etag: bytes) -> bool:
+    """Whether the client has it already; a proxy that compressed the answer has made it a weak validator."""
+    held = header(scope, b"if-none-match")
+    if not held or held == etag:
+        return bool(held)
+    return any(tag.strip().removeprefix(b"W/") in (etag, b"*") for tag in held.split(b","))
 
 
 async def read_body(receive: Receive, *, largest: int = LARGEST_BODY) -> bytes | None:

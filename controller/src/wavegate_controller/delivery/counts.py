@@ -6,9 +6,9 @@ They begin at 0 when the controller starts, as the counters of any process do.
 import logging
 import threading
 from collections import OrderedDict
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Final, TypeVar, get_args
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Final, TypeAlias, TypeVar, get_args
 
 from wavegate_controller.documents.counts import (
     BOUNDS,
@@ -22,6 +22,8 @@ from wavegate_controller.documents.counts import (
 )
 
 Number = TypeVar("Number", int, float)
+#: Answers by flag, variant and reason, and users exposed by flag and variant.
+Served: TypeAlias = tuple[Mapping[tuple[str, str, str], int], Mapping[tuple[str, str], int]]
 
 _log: Final = logging.getLogger("wavegate")
 #: Instances whose last number is remembered. Beyond it the one that was silent longest is forgotten, and if it comes
@@ -60,8 +62,13 @@ class PostedCounts:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._last: OrderedDict[str, int] = OrderedDict()
+        self._served: list[Callable[[], Served]] = []
         self.evaluations: dict[tuple[str, str, str], int] = {}
         self.arms: dict[tuple[str, str], ArmTotals] = {}
+
+    def include(self, served: Callable[[], Served]) -> None:
+        """Count along what this process answered itself."""
+        self._served.append(served)
 
     def take(self, document: CountsDocument, *, variants: Mapping[str, frozenset[str]]) -> bool:
         """Add a document, once; False for one that was taken before.
@@ -93,7 +100,15 @@ class PostedCounts:
     def totals(self) -> tuple[dict[tuple[str, str, str], int], dict[tuple[str, str], ArmTotals]]:
         """The sums at one moment, not to be changed."""
         with self._lock:
-            return dict(self.evaluations), dict(self.arms)
+            evaluations, arms = dict(self.evaluations), dict(self.arms)
+        for served in self._served:
+            given, exposed = served()
+            for answers, count in given.items():
+                evaluations[answers] = evaluations.get(answers, 0) + count
+            for arm, users in exposed.items():
+                posted = arms.get(arm) or ArmTotals()
+                arms[arm] = replace(posted, exposed_users=posted.exposed_users + users)
+        return evaluations, arms
 
 
 def _is_known(answers: EvaluationsDocument, variants: Mapping[str, frozenset[str]]) -> bool:

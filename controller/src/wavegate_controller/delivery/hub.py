@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from wavegate.evaluation import ruleset_from_json
-from wavegate_controller.delivery.asgi import Receive, Scope, Send, header, problem
+from wavegate_controller.delivery.asgi import Headers, Receive, Scope, Send, header, problem
 from wavegate_controller.delivery.channel import Channel, Stream
 from wavegate_controller.delivery.keys import Grant
+from wavegate_controller.delivery.notices import Notices
 from wavegate_controller.domain.publication import PublishedRuleset
 
 #: Under this name, among a scope's extensions, our HTTP protocol says how to drop the connection.
@@ -47,6 +48,7 @@ class Hub:
         self._limits = limits or Limits()
         self._rollback_allowed = rollback_allowed
         self._channels: dict[str, Channel] = {}
+        self._notices: dict[str, Notices] = {}
         self._variants: dict[str, tuple[str, Mapping[str, frozenset[str]]]] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
         self._beating: asyncio.Task[None] | None = None
@@ -59,7 +61,7 @@ class Hub:
         if channel is None:
             made = Channel(ruleset.environment, rollback_allowed=self._rollback_allowed)
             channel = self._channels.setdefault(ruleset.environment, made)
-        channel.publish(ruleset, lambda: self._in_loop(channel.wake))
+        channel.publish(ruleset, lambda: self._in_loop(lambda: self._wake(channel)))
 
     def channel(self, environment: str) -> Channel | None:
         """The environment's, once something was published for it."""
@@ -79,8 +81,26 @@ class Hub:
         return variants
 
     async def stream(self, scope: Scope, receive: Receive, send: Send, grant: Grant) -> None:
-        """Serve one stream to its end."""
-        channel = self._channels.get(grant.environment)
+        """Serve one stream of rulesets to its end."""
+        await self._serve(scope, receive, send, grant, self._channels.get(grant.environment))
+
+    async def notices(self, scope: Scope, receive: Receive, send: Send, grant: Grant, headers: Headers) -> None:
+        """Serve one stream of notices to its end, with headers of its own."""
+        channel, notices = self._channels.get(grant.environment), self._notices.get(grant.environment)
+        if channel is not None and notices is None:
+            notices = self._notices[grant.environment] = Notices(grant.environment)
+            notices.show(channel.current)
+        await self._serve(scope, receive, send, grant, notices, headers)
+
+    async def _serve(
+        self,
+        scope: Scope,
+        receive: Receive,
+        send: Send,
+        grant: Grant,
+        channel: Channel | None,
+        headers: Headers = (),
+    ) -> None:
         if channel is None or channel.current is None or self._is_closing:
             await problem(send, 503, "Service Unavailable", "no ruleset yet", [(b"retry-after", b"1")])
             return
@@ -97,7 +117,7 @@ class Hub:
         # Before anything is awaited: a key that is revoked from now on finds the stream.
         self._begin(stream, channel)
         try:
-            await send({"type": "http.response.start", "status": 200, "headers": self._headers(channel)})
+            await send({"type": "http.response.start", "status": 200, "headers": [*self._headers(channel), *headers]})
             await channel.catch_up(stream, b"retry: %d\n: welcome\n\n" % _LATEST)
             while (await receive())["type"] != "http.disconnect":
                 pass
@@ -114,7 +134,7 @@ class Hub:
         self._is_closing = True
         if self._beating is not None:
             self._beating.cancel()
-        for channel in self._channels.values():
+        for channel in self._all():
             for stream in list(channel.streams):
                 self._end(channel, stream, b"retry: %d\n\n" % random.randint(_SOONEST, _LATEST))  # noqa: S311 # as above
 
@@ -147,6 +167,14 @@ class Hub:
             headers += [pair for pair in channel.current.unchanged if pair[0] == b"wavegate-allow-revision-rollback"]
         return headers
 
+    def _all(self) -> list[Channel]:
+        return [*self._channels.values(), *self._notices.values()]
+
+    def _wake(self, channel: Channel) -> None:
+        channel.wake()
+        if notices := self._notices.get(channel.environment):
+            notices.show(channel.current)
+
     def _in_loop(self, call: Callable[[], None]) -> None:
         if self._loop is not None:
             # A loop that is closed has no streams left.
@@ -154,7 +182,7 @@ class Hub:
                 self._loop.call_soon_threadsafe(call)
 
     def _cut(self, is_meant: Callable[[Stream], bool], last: bytes) -> None:
-        for channel in self._channels.values():
+        for channel in self._all():
             for stream in [stream for stream in channel.streams if is_meant(stream)]:
                 self._end(channel, stream, last)
 
@@ -165,7 +193,7 @@ class Hub:
 
     async def _beat(self) -> None:
         while True:
-            streams = [(channel, stream) for channel in self._channels.values() for stream in channel.streams]
+            streams = [(channel, stream) for channel in self._all() for stream in channel.streams]
             size = -(-len(streams) // _SLICES) or 1
             for number in range(_SLICES):
                 for channel, stream in streams[number * size : (number + 1) * size]:

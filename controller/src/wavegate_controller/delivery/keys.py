@@ -40,6 +40,7 @@ class Keys:
 
     def __init__(self, *, unkeyed: str | None = None) -> None:
         self._grants: Mapping[str, Grant] = {}
+        self._tickets: Mapping[str, Grant] = {}
         self._unkeyed = None if unkeyed is None else Grant(key_id="", environment=unkeyed)
         self._listeners: list[Revoked] = []
 
@@ -52,10 +53,25 @@ class Keys:
         # Looked up by its hash: how long that takes tells nothing about any other key.
         return self._grants.get(hashlib.sha256(authorization[7:].strip()).hexdigest())
 
+    def ticket(self, authorization: bytes) -> str:
+        """What admits the holder of this key to notices of changes, and to nothing else; empty where none is needed.
+
+        For browsers, whose event sources send no header: it may stand in an address, and so in logs of proxies. It
+        follows from the key, so that every replica knows it, and falls with it.
+        """
+        if self._unkeyed is not None:
+            return ""
+        return _ticket_of(hashlib.sha256(authorization[7:].strip()).hexdigest())
+
+    def admit(self, ticket: str) -> Grant | None:
+        """What this ticket is for; None when it is none of ours."""
+        return self._unkeyed or self._tickets.get(ticket)
+
     def replace(self, grants: Mapping[str, Grant], *, unkeyed: str | None = None) -> None:
         """From now on these keys hold and no others; by `hash_of` the key. Who holds another is told to go."""
         before = self._by_id()
         self._grants = dict(grants)
+        self._tickets = {_ticket_of(key_hash): grant for key_hash, grant in grants.items()}
         self._unkeyed = None if unkeyed is None else Grant(key_id="", environment=unkeyed)
         after = self._by_id()
         gone = frozenset(key_id for key_id, grant in before.items() if after.get(key_id) != grant)
@@ -71,3 +87,7 @@ class Keys:
     def _by_id(self) -> dict[str, Grant]:
         grants = [*self._grants.values(), *([self._unkeyed] if self._unkeyed else [])]
         return {grant.key_id: grant for grant in grants}
+
+
+def _ticket_of(key_hash: str) -> str:
+    return hashlib.sha256(b"notices of changes, for " + key_hash.encode()).hexdigest()
