@@ -93,7 +93,7 @@ def build(config: Config) -> Controller:
         environment=config.environment,
         store=SqlStore(engine),
         clock=SystemClock(),
-        provider=_provider(config),
+        provider=make_provider(config),
         webhooks=_webhooks(config),
         sink=hub,
         recorder=recorder,
@@ -126,7 +126,12 @@ def _keys(config: Config) -> Keys:
     return keys
 
 
-def _provider(config: Config) -> MetricProvider:
+def make_provider(config: Config) -> MetricProvider:
+    """The source of metrics that the settings name.
+
+    Raises:
+        Invalid: a setting cannot be used.
+    """
     timeout = config.prometheus_timeout.total_seconds()
     if config.scrape_targets:
         try:

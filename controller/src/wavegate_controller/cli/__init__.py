@@ -11,6 +11,7 @@ COMMANDS: Final = {
     "serve": "Run a controller until it gets SIGTERM or SIGINT.",
     "flag": "Create flags, show them, and stop them at once.",
     "rollout": "Create rollouts, watch them, and act on them.",
+    "estimate": "How long each wave of a plan will take at this traffic, and what it can see.",
     "explain": "Make decision ID again from its evidence, with every number beside its limit.",
     "gate": "Show the ready-made gates that a plan may name.",
     "audit": "Show what was done, by whom and why, and verify that nobody changed the record.",
@@ -49,6 +50,7 @@ Exit codes:
   2  wrong usage
   3  no controller answers
   4  the audit does not hold
+  5  a plan was found not to hold what it should
 """,
 )
 @click.version_option(package_name="wavegate-controller", message="wavegate %(version)s")

@@ -1,0 +1,80 @@
+"""What commands have that look at the metrics server themselves: its address, a rollout document, their options."""
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import wraps
+from pathlib import Path
+from typing import Any, TextIO, TypeVar
+
+import click
+
+from wavegate_controller.cli.failure import Misused
+from wavegate_controller.documents import RolloutDocument, parse, parse_text
+from wavegate_controller.domain.errors import Invalid
+from wavegate_controller.domain.plan import Plan
+from wavegate_controller.ports import MetricProvider
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Source:
+    """Where the metrics server is, by the controller's own settings; connected to when first asked for."""
+
+    prometheus: str | None
+    config: Path | None
+
+    def provider(self) -> MetricProvider:
+        """The metrics server.
+
+        Raises:
+            Invalid: a setting cannot be used.
+        """
+        # Imported here: an estimate of numbers alone needs no server.
+        from wavegate_controller.bootstrap import make_provider  # noqa: PLC0415
+        from wavegate_controller.config import load  # noqa: PLC0415
+
+        settings = dict(os.environ)
+        if self.prometheus:
+            settings["WAVEGATE_PROMETHEUS_URL"] = self.prometheus
+        return make_provider(load(settings, self.config))
+
+
+def asks_prometheus(command: Callable[..., None]) -> Callable[..., None]:
+    """Add --prometheus, --config and --json, hand in the source, and refuse by one sentence what makes no sense."""
+
+    @click.option("--prometheus", metavar="URL", help="The metrics server.  [default: the settings' prometheus_url]")
+    @click.option(
+        "--config",
+        envvar="WAVEGATE_CONFIG",
+        type=click.Path(path_type=Path),
+        help="The controller's settings, for the server and its credentials.",
+    )
+    @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+    @wraps(command)
+    def wrapped(prometheus: str | None, config: Path | None, **arguments: Any) -> None:
+        try:
+            command(source=Source(prometheus=prometheus, config=config), **arguments)
+        except Invalid as refusal:
+            raise Misused(str(refusal)) from None
+
+    return wrapped
+
+
+def read_rollout(file: TextIO | None, flag: str | None) -> tuple[RolloutDocument, Plan]:
+    """The rollout of a document, or the default one of a flag.
+
+    Raises:
+        Invalid: naming the field.
+    """
+    if (file is None) == (flag is None):
+        raise click.UsageError("say which rollout: either -f FILE or --flag KEY")
+    if file is None:
+        document = parse(RolloutDocument, {"flag": flag})
+    else:
+        try:
+            document = parse_text(RolloutDocument, file.read())
+        except UnicodeDecodeError as error:
+            raise Misused(f"{file.name} is not UTF-8 text: {error}") from None
+    return document, document.plan_to_domain()

@@ -1,0 +1,132 @@
+"""What a flag's counters say of its traffic: read as the reconciler reads them, for a plan that did not begin yet."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import reduce
+from operator import or_
+from typing import Final, assert_never
+
+from wavegate.evaluation import COHORTS
+from wavegate_controller.documents.duration import format_duration
+from wavegate_controller.domain.counts import (
+    BAD_METRIC,
+    REQUESTS_METRIC,
+    VALUE_METRIC,
+    CounterSelector,
+    Increments,
+    Needs,
+    advance,
+    copies,
+    missing,
+    series_key,
+)
+from wavegate_controller.domain.errors import Invalid
+from wavegate_controller.domain.foresight.traffic import Expected, Traffic, clumping, spread
+from wavegate_controller.domain.gates import ComparedGate, ErrorRateGate, ValueGate
+from wavegate_controller.domain.measurement import Broken, BrokenReason, Cursor, Series
+from wavegate_controller.domain.plan import Plan
+from wavegate_controller.ports import MetricProvider
+from wavegate_controller.service.measure import needs_of
+
+_SHORTEST: Final = timedelta(minutes=1)
+#: Fewer requests say nothing of a base rate.
+_FEW: Final = 100
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Measured:
+    """What was counted.
+
+    Attributes:
+        traffic: in the terms of the plan's gates.
+        over: the time that was looked at.
+        requests: in that time.
+        variant: whose outcomes are the base rates; None where all variants' are, since stable had too few requests.
+    """
+
+    traffic: Traffic
+    over: timedelta
+    requests: int
+    variant: str | None
+
+
+def measure_traffic(
+    provider: MetricProvider, plan: Plan, flag: str, *, stable: str | None, at: datetime, over: timedelta
+) -> Measured:
+    """The traffic of a flag in the time `over` before `at`.
+
+    Raises:
+        Invalid: there is none, or it cannot be read; the message says which.
+    """
+    wanted = reduce(or_, (needs_of(gate) or Needs() for gate in plan.compared), Needs())
+    selector = CounterSelector(flags=(flag,), needs=wanted)
+    series = provider.samples(selector, at=at, lookback=over)
+    while isinstance(series, Broken) and series.reason is BrokenReason.TOO_LARGE and over > 2 * _SHORTEST:
+        over /= 2
+        series = provider.samples(selector, at=at, lookback=over)
+    if isinstance(series, Broken):
+        raise Invalid(
+            "traffic", f"cannot be measured: {series.reason}, {series.detail}", "a metrics server, or --traffic"
+        )
+    increments, seconds = _count(flag, series, wanted, at=at)
+    requests = _requests(increments, None)
+    if not requests or not seconds:
+        raise Invalid(
+            "traffic",
+            f"flag {flag} has counted no trial in the last {format_duration(over)}",
+            f"traffic under {REQUESTS_METRIC}, or --traffic",
+        )
+    variant = stable if stable is not None and _requests(increments, stable) >= _FEW else None
+    return Measured(
+        traffic=Traffic(
+            requests_per_second=requests / seconds,
+            metrics={gate.name: _expected(gate, increments, variant) for gate in plan.compared},
+        ),
+        over=over,
+        requests=round(requests),
+        variant=variant,
+    )
+
+
+def _count(flag: str, series: Sequence[Series], wanted: Needs, *, at: datetime) -> tuple[Increments, float]:
+    """Everything between the first and the last sample of each series, and how long that is."""
+    if label := copies(series):
+        raise Invalid(
+            "traffic", f"of flag {flag} comes several times, told apart by {label}", "an endpoint without copies"
+        )
+    if absent := missing(series, wanted):
+        raise Invalid(
+            "traffic", f"{absent} of flag {flag} is absent while others of its counters are there", "all of them"
+        )
+    first = {series_key(each.labels): each.samples[0] for each in series}
+    increments, _ = advance(Cursor(read_at=at, last=first), series, at=at)
+    begin = min((each.samples[0][0] for each in series), default=0.0)
+    end = max((each.samples[-1][0] for each in series), default=0.0)
+    return increments, end - begin
+
+
+def _expected(gate: ComparedGate, increments: Increments, variant: str | None) -> Expected:
+    requests = _by_cohort(increments, REQUESTS_METRIC, variant, ("",))
+    match gate:
+        case ErrorRateGate():
+            bad = _by_cohort(increments, BAD_METRIC, variant, gate.kinds)
+            return Expected(mean=min(sum(bad) / sum(requests), 1.0), clumping=clumping(requests, bad))
+        case ValueGate():
+            sums = _by_cohort(increments, VALUE_METRIC, variant, (gate.value.value,))
+            return Expected(mean=sum(sums) / sum(requests), spread=spread(requests, sums))
+        case _:
+            assert_never(gate)
+
+
+def _requests(increments: Increments, variant: str | None) -> float:
+    return sum(_by_cohort(increments, REQUESTS_METRIC, variant, ("",)))
+
+
+def _by_cohort(increments: Increments, metric: str, variant: str | None, kinds: Sequence[str]) -> list[float]:
+    """By cohort, those who have none in a place of their own."""
+    amounts = [0.0] * (COHORTS + 1)
+    for key, amount in increments.amounts.items():
+        if key.metric == metric and key.kind in kinds and variant in (None, key.variant):
+            amounts[COHORTS if key.cohort is None else key.cohort] += amount
+    return amounts
