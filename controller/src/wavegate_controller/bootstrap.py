@@ -7,6 +7,7 @@ import resource
 import socket
 import sys
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any, Final, cast
 
 import uvicorn
@@ -19,8 +20,11 @@ from wavegate_controller.config import Config
 from wavegate_controller.delivery import (
     Cors,
     Delivery,
+    Feed,
+    FeedRoutes,
     Flagd,
     Grant,
+    Happening,
     Hub,
     Keys,
     Ofrep,
@@ -34,10 +38,11 @@ from wavegate_controller.delivery.protocol import BoundedProtocol
 from wavegate_controller.documents.counts import BOUNDS
 from wavegate_controller.domain.errors import Invalid
 from wavegate_controller.identity import Identity
-from wavegate_controller.ports import MetricProvider
+from wavegate_controller.ports import EVENTS, MetricProvider, Store
 from wavegate_controller.providers import Access, PrometheusProvider, ScrapeProvider
 from wavegate_controller.providers.webhook import Webhooks
 from wavegate_controller.scheduler import Reconciler
+from wavegate_controller.service.happenings import happening_to_document, happenings, newest
 from wavegate_controller.service.publish import follow, publish_latest
 from wavegate_controller.service.services import Services
 from wavegate_controller.store import SqlStore, migrate, open_engine
@@ -63,6 +68,7 @@ class Controller:
 
     services: Services
     hub: Hub
+    feed: Feed
     app: Delivery
     reconciler: Reconciler
 
@@ -98,13 +104,17 @@ def build(config: Config) -> Controller:
         sink=hub,
         recorder=recorder,
     )
-    control_plane = WSGIMiddleware(cast("Any", make_flask(services, recorder, config)))
+    control_plane = cast("Any", WSGIMiddleware(cast("Any", make_flask(services, recorder, config))))
+    feed = _feed(services.store, heartbeat=config.stream_heartbeat)
     keys = _keys(config)
     keys.listen(hub.revoke)
     return Controller(
         services=services,
         hub=hub,
-        app=Delivery(_data_plane(config, hub, counts, keys), otherwise=cast("Any", control_plane)),
+        feed=feed,
+        app=Delivery(
+            _data_plane(config, hub, counts, keys) | {"/api/": FeedRoutes(feed, control_plane)}, otherwise=control_plane
+        ),
         reconciler=Reconciler(services, every=config.tick),
     )
 
@@ -113,6 +123,23 @@ def _data_plane(config: Config, hub: Hub, counts: PostedCounts, keys: Keys) -> d
     ofrep = Ofrep(hub, keys, limits=RateLimits(config.ofrep_rate_limit), cors=Cors(config.ofrep_cors_origins))
     counts.include(ofrep.served)
     return {"/sdk/": SdkRoutes(hub, counts, keys), "/ofrep/": ofrep, "/flagd/": Flagd(hub, keys)}
+
+
+def _feed(store: Store, *, heartbeat: timedelta) -> Feed:
+    def read(after: int, limit: int) -> list[Happening]:
+        return [
+            Happening(
+                id=entry.sequence,
+                environment=entry.note.environment,
+                action=entry.note.action,
+                document=happening_to_document(entry),
+            )
+            for entry in happenings(store, after=after, limit=limit)
+        ]
+
+    feed = Feed(read, lambda: newest(store), heartbeat=heartbeat.total_seconds())
+    store.notices.listen(EVENTS, feed.wake)
+    return feed
 
 
 def _keys(config: Config) -> Keys:
@@ -206,6 +233,7 @@ def serve(config: Config) -> None:
             timeout_graceful_shutdown=_GRACE_SECONDS,
         ),
         controller.hub,
+        controller.feed,
     ).run(sockets=[listener])
     controller.close()
     _log.info("action=stopped")
@@ -218,13 +246,15 @@ def serve(config: Config) -> None:
 class DataPlaneServer(uvicorn.Server):
     """Ends the streams before it waits for what else is open: they would never end by themselves."""
 
-    def __init__(self, config: uvicorn.Config, hub: Hub) -> None:
+    def __init__(self, config: uvicorn.Config, hub: Hub, feed: Feed) -> None:
         super().__init__(config)
         self._hub = hub
+        self._feed = feed
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Stop listening, and let everybody go."""
         self._hub.close()
+        self._feed.close()
         await super().shutdown(sockets)
 
 

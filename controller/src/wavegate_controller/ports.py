@@ -321,6 +321,8 @@ class UnitOfWork(Protocol):
 NoticeListener = Callable[[str], None]
 #: Instead of a value: notices may have been missed, so look yourself for what is new.
 LOOK: Final = ""
+#: Topic: something was noted in the audit; the value is the number of its entry.
+EVENTS: Final = "events"
 
 
 class Notices(Protocol):

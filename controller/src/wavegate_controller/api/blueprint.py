@@ -11,6 +11,7 @@ from werkzeug.exceptions import Unauthorized
 from wavegate_controller.api import errors
 from wavegate_controller.api.audit import audit
 from wavegate_controller.api.decisions import decisions
+from wavegate_controller.api.events import events
 from wavegate_controller.api.flags import flags
 from wavegate_controller.api.health import health
 from wavegate_controller.api.openapi import describe
@@ -28,7 +29,7 @@ MAX_BODY: Final = 1024 * 1024
 document: Final = Operations("document", "This description of the API.", is_open=True)
 
 #: All that the API can do, in the order in which it is documented.
-OPERATIONS: Final = (flags, rollouts, decisions, audit, presets, status, document, health)
+OPERATIONS: Final = (flags, rollouts, decisions, audit, events, presets, status, document, health)
 
 
 @document.get("/openapi.json", "Describe the API", answer=AnyShown)

@@ -141,6 +141,8 @@ def _responses(operation: Operation, refs: References) -> Schema:
     done: Schema = {"description": HTTPStatus(operation.status).phrase}
     if operation.answer is not None:
         done["content"] = _json(refs[operation.answer])
+    if operation.media is not None:
+        done["content"] = {operation.media: {"schema": {"type": "string"}}}
     if operation.status == HTTPStatus.CREATED:
         done["headers"] = {"Location": {"description": "Where it is.", "schema": {"type": "string"}}}
     responses = {str(operation.status): done}

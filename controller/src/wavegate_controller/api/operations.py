@@ -51,6 +51,7 @@ class Operation:
         is_open: whether anybody may ask without saying who they are.
         is_listed: whether it stands in the OpenAPI document; those that only refuse do not.
         is_secret: whether what it gives is shown once and kept nowhere.
+        media: type of an answer that is no JSON.
     """
 
     tag: str
@@ -66,6 +67,7 @@ class Operation:
     is_open: bool
     is_listed: bool
     is_secret: bool
+    media: str | None
 
     @property
     def name(self) -> str:
@@ -132,6 +134,7 @@ class Operations:
         problems: Sequence[type[ControllerError]] = (),
         is_listed: bool = True,
         is_secret: bool = False,
+        media: str | None = None,
     ) -> Handler:
         """Declare an operation.
 
@@ -145,6 +148,7 @@ class Operations:
             problems: refusals to expect, beyond `Invalid`, `NotFound` and `Forbidden`.
             is_listed: whether it stands in the OpenAPI document.
             is_secret: whether what it gives is shown once and kept nowhere.
+            media: type of an answer that is no JSON.
         """
         wanted = inspect.signature(handler).parameters
         operation = Operation(
@@ -154,13 +158,14 @@ class Operations:
             summary=summary,
             handler=handler,
             answer=answer,
-            status=status or (204 if answer is None else 200),
+            status=status or (204 if answer is None and media is None else 200),
             problems=frozenset(problems) | (set() if self.is_open else {NotFound, Forbidden}),
             query=wanted["query"].annotation if "query" in wanted else Parameters if self.is_open else Query,
             body=wanted["body"].annotation if "body" in wanted else None,
             is_open=self.is_open,
             is_listed=is_listed,
             is_secret=is_secret,
+            media=media,
         )
         taken = set(wanted) - _HANDED_IN
         if taken != set(operation.parts):
@@ -192,7 +197,7 @@ def _answer(operation: Operation, services: Services, **parts: str) -> ResponseR
         return act(services)
     if operation.method != "POST":
         return act(here(services))
-    return once(here(services), by.name, act, keep=not operation.is_secret)
+    return once(here(services), f"{by.kind}:{by.name}", act, keep=not operation.is_secret)
 
 
 def _sender(body: Document | None) -> Principal:

@@ -3,6 +3,7 @@
 from wavegate_controller.delivery.app import Delivery
 from wavegate_controller.delivery.cors import Cors
 from wavegate_controller.delivery.counts import PostedCounts
+from wavegate_controller.delivery.feed import Feed, FeedRoutes, Happening
 from wavegate_controller.delivery.flagd import Flagd
 from wavegate_controller.delivery.hub import Hub, Limits
 from wavegate_controller.delivery.keys import Grant, Keys
@@ -13,8 +14,11 @@ from wavegate_controller.delivery.sdk import SdkRoutes
 __all__ = [
     "Cors",
     "Delivery",
+    "Feed",
+    "FeedRoutes",
     "Flagd",
     "Grant",
+    "Happening",
     "Hub",
     "Keys",
     "Limits",

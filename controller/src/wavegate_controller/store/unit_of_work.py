@@ -18,6 +18,7 @@ from wavegate_controller.domain.publication import PublishedRuleset
 from wavegate_controller.domain.record import DecisionRecord
 from wavegate_controller.domain.rollout import Rollout, State
 from wavegate_controller.domain.transitions import Event
+from wavegate_controller.ports import EVENTS
 from wavegate_controller.store import mapping, tables
 from wavegate_controller.store.mapping import Columns
 from wavegate_controller.store.notices import POLL_SECONDS, Notice, Notices
@@ -413,7 +414,9 @@ class SqlStore:
         with self._engine.begin() as connection:
             work = SqlUnitOfWork(connection, self.notices)
             yield work
-            work.audit.write()
+            if work.audit.has_notes:
+                work.audit.write()
+                work.notify(EVENTS, "new")
         self.notices.committed(work.noticed)
 
 
