@@ -17,7 +17,7 @@ from support.rollouts import NOW, a_flag, a_plan, a_rollout
 from wavegate_controller.domain.errors import Conflict, StaleVersion
 from wavegate_controller.domain.publication import PublishedRuleset
 from wavegate_controller.domain.rollout import State
-from wavegate_controller.store import SqlStore, open_engine
+from wavegate_controller.store import SqlStore
 
 FLAG = a_flag()
 ROLLOUT = a_rollout(plan=a_plan(interval=timedelta(seconds=20)))
@@ -158,85 +158,6 @@ def test_many_writers_at_once_lose_no_change_and_get_no_error_but_a_stale_versio
 
     with store.transaction() as work:
         assert work.flags.get("production", FLAG.key).version == 1 + 8 * 10
-
-
-def test_a_due_look_is_claimed_oldest_first_and_moved_on_by_the_interval(store):
-    due = [
-        replace(ROLLOUT, id="exactly-now", next_look_at=NOW),
-        replace(ROLLOUT, id="hours-late", next_look_at=NOW - timedelta(hours=3), version=5),
-        replace(ROLLOUT, id="a-moment-late", next_look_at=NOW - timedelta(microseconds=1)),
-    ]
-    not_due = [
-        replace(ROLLOUT, id="early", next_look_at=NOW + timedelta(microseconds=1)),
-        replace(ROLLOUT, id="never", next_look_at=None),
-    ]
-    with store.transaction() as work:
-        for rollout in due + not_due:
-            work.rollouts.add(rollout)
-    with store.transaction() as work:
-        first = work.rollouts.claim_due(now=NOW, limit=2)
-    with store.transaction() as work:
-        second = work.rollouts.claim_due(now=NOW, limit=2)
-    with store.transaction() as work:
-        none_left = work.rollouts.claim_due(now=NOW, limit=2)
-
-    moved = [replace(rollout, next_look_at=NOW + timedelta(seconds=20)) for rollout in due]
-    assert (first, second, none_left) == ([moved[1], moved[2]], [moved[0]], [])
-    with store.transaction() as work:
-        assert [work.rollouts.get(rollout.id) for rollout in due] == moved
-        assert [work.rollouts.get(rollout.id) for rollout in not_due] == not_due
-        later = work.rollouts.claim_due(now=NOW + timedelta(seconds=20), limit=10)
-    assert {rollout.id for rollout in later} == {rollout.id for rollout in due} | {"early"}
-
-
-def test_a_claim_that_is_not_committed_leaves_the_look_due(store):
-    with store.transaction() as work:
-        work.rollouts.save(replace(ROLLOUT, next_look_at=NOW, version=2))
-    with pytest.raises(ZeroDivisionError), store.transaction() as work:  # noqa: PT012 - the block is the case
-        work.rollouts.claim_due(now=NOW, limit=1)
-        raise ZeroDivisionError
-
-    with store.transaction() as work:
-        assert [rollout.id for rollout in work.rollouts.claim_due(now=NOW, limit=1)] == [ROLLOUT.id]
-
-
-def test_a_claimed_rollout_can_still_be_saved_by_whoever_read_it_before(store):
-    with store.transaction() as work:
-        due = replace(ROLLOUT, next_look_at=NOW, version=2)
-        work.rollouts.save(due)
-        work.rollouts.claim_due(now=NOW, limit=1)
-        work.rollouts.save(replace(due, state=State.ROLLED_BACK, next_look_at=None, version=3))
-
-    with store.transaction() as work:
-        assert work.rollouts.get(ROLLOUT.id).state is State.ROLLED_BACK
-        assert work.rollouts.claim_due(now=NOW + timedelta(days=1), limit=1) == []
-
-
-@pytest.mark.parametrize("shared", [True, False], ids=["threads of one process", "processes of their own"])
-def test_each_due_rollout_is_claimed_by_exactly_one_of_several_reconcilers(store, database_url, shared):
-    due = {f"due-{n}" for n in range(40)}
-    with store.transaction() as work:
-        for rollout_id in due:
-            work.rollouts.add(replace(ROLLOUT, id=rollout_id, next_look_at=NOW))
-    engines = [] if shared else [open_engine(database_url) for _ in range(2)]
-    stores = [SqlStore(engine) for engine in engines] or [store, store]
-    start = threading.Barrier(2)
-    claimed = []
-
-    def reconcile(mine):
-        start.wait(timeout=10)
-        while True:
-            with mine.transaction() as work:
-                batch = work.rollouts.claim_due(now=NOW, limit=3)
-            if not batch:
-                return
-            claimed.extend(rollout.id for rollout in batch)
-
-    in_threads(reconcile, [(each,) for each in stores])
-    for engine in engines:
-        engine.dispose()
-
-    assert sorted(claimed) == sorted(due)
 
 
 _WRITER = """

@@ -236,6 +236,7 @@ def serve(config: Config) -> None:
         controller.feed,
     ).run(sockets=[listener])
     controller.close()
+    controller.reconciler.leave()
     _log.info("action=stopped")
     logging.shutdown()
     # A look that waits for a hanging Prometheus would keep the process for its whole time-out. It is not worth that:

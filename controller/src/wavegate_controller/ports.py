@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final, Protocol
 
 from wavegate_controller.domain.audit import AuditFilter, Entry, Head, Note
+from wavegate_controller.domain.claim import Claim
 from wavegate_controller.domain.counts import CounterSelector
 from wavegate_controller.domain.decision import Decision
 from wavegate_controller.domain.environment import Environment
@@ -110,10 +111,6 @@ class RolloutRepository(Protocol):
         """One rollout; raises NotFound."""
         ...
 
-    def version(self, rollout_id: str) -> int:
-        """The version of one rollout; raises NotFound."""
-        ...
-
     def list(
         self, environment: str, *, flag_key: str | None = None, states: frozenset[State] | None = None
     ) -> Sequence[Rollout]:
@@ -136,11 +133,54 @@ class RolloutRepository(Protocol):
         """Replace version `rollout.version - 1`; raises StaleVersion when that is not what is stored."""
         ...
 
-    def claim_due(self, *, now: datetime, limit: int) -> Sequence[Rollout]:
-        """Rollouts whose next look is due, oldest first, their next look moved on by their plan's interval.
 
-        Two callers never get the same one for the same look, and a caller that dies delays one look and loses none.
+class ClaimRepository(Protocol):
+    """Which reconciler looks at which rollout: one at a time, and another one soon after it died."""
+
+    def due(self, *, now: datetime, limit: int) -> Sequence[Claim]:
+        """Claim rollouts whose look is due, oldest first, their next look moved on by their plan's interval.
+
+        Two callers never hold the same one. What a process claimed that is no longer there is due at once.
         """
+        ...
+
+    def take(self, rollout_id: str, *, now: datetime) -> Claim:
+        """Claim one, due or not, from whoever has it; raises NotFound."""
+        ...
+
+    def settle(self, claim: Claim) -> bool:
+        """Give it back, to write what the look gave in the same transaction; False when the rollout moved meanwhile.
+
+        Until this transaction ends, nobody else changes the rollout. Raises StaleVersion when somebody else claimed
+        it since: then nothing may be written.
+        """
+        ...
+
+    def stay(self) -> None:
+        """Say that this process is still there and keeps what it claimed."""
+        ...
+
+    def leave(self) -> None:
+        """Let others have at once what this process claimed."""
+        ...
+
+    def look_again(self, *, now: datetime) -> None:
+        """Make everything due that waits for a later time: the clock was put back, or nobody knows what it did."""
+        ...
+
+
+class LeaseRepository(Protocol):
+    """Names that one process holds for a while, for what only one of them is to do."""
+
+    def take(self, name: str, *, ttl: timedelta) -> int | None:
+        """Take it or hold it for longer; its term, or None while somebody else has it.
+
+        The term rises with each change of hands. Until this transaction ends, nobody else takes it.
+        """
+        ...
+
+    def give_up(self, name: str) -> None:
+        """Let others have it at once."""
         ...
 
 
@@ -294,6 +334,16 @@ class UnitOfWork(Protocol):
         ...
 
     @property
+    def claims(self) -> ClaimRepository:
+        """See ClaimRepository."""
+        ...
+
+    @property
+    def leases(self) -> LeaseRepository:
+        """See LeaseRepository."""
+        ...
+
+    @property
     def rulesets(self) -> RulesetRepository:
         """See RulesetRepository."""
         ...
@@ -369,6 +419,10 @@ class Recorder(Protocol):
 
     def ticked(self, *, seconds: float, rollouts: int) -> None:
         """A tick of the reconciler ended."""
+        ...
+
+    def late(self, *, seconds: float) -> None:
+        """So late came the look of this tick that had waited longest."""
         ...
 
     def failed(self, rollout_id: str, error: Exception) -> None:

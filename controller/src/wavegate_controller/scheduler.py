@@ -2,7 +2,8 @@
 
 import logging
 from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
+from datetime import datetime, timedelta
+from threading import Event, Thread
 from time import perf_counter
 from typing import Final
 
@@ -16,6 +17,12 @@ _log: Final = logging.getLogger("wavegate")
 
 #: Questions that are open side by side; each mostly waits for Prometheus.
 _LOOKS: Final = 8
+#: How often a process that is in the middle of a tick says that it is still there; its claims last for longer.
+_SIGN_OF_LIFE_SECONDS: Final = 1.0
+#: How long a stop waits for the database.
+_LEAVE_SECONDS: Final = 1.0
+#: A tick that takes longer hangs, whatever its process still says: others may take over what it claimed.
+_LONGEST_TICK_SECONDS: Final = 600.0
 
 
 class Reconciler:
@@ -23,8 +30,11 @@ class Reconciler:
 
     def __init__(self, services: Services, *, every: timedelta) -> None:
         self._services = services
-        self._closing = False
+        self._closing = Event()
+        self._begun: float | None = None
+        self._last: datetime | None = None
         self._looks = ThreadPoolExecutor(_LOOKS, thread_name_prefix="look")
+        self._signs_of_life = Thread(target=self._stay, name="signs-of-life", daemon=True)
         # One thread: a tick is over before the next begins.
         self._scheduler = BackgroundScheduler(executors={"default": TickExecutor(1)}, timezone="UTC")
         self._scheduler.add_job(
@@ -40,24 +50,64 @@ class Reconciler:
 
     def start(self) -> None:
         """Begin; returns at once."""
+        self._signs_of_life.start()
         self._scheduler.start()
 
     def close(self) -> None:
         """Begin no further tick, and ask no further question in one that is under way.
 
-        Whatever that one does meanwhile is one transaction for each rollout; what it leaves out, the next start does.
+        Whatever that one does meanwhile is one transaction for each rollout; what it leaves out, others do at once, or
+        the next start.
         """
-        self._closing = True
+        self._closing.set()
         self._scheduler.shutdown(wait=False)
         self._looks.shutdown(wait=False, cancel_futures=True)
 
-    def _tick(self) -> None:
-        begun = perf_counter()
+    def leave(self) -> None:
+        """Let others have at once what was claimed here and not yet looked at; the last thing before the end.
+
+        Nothing is lost without it: the claims end by themselves. So a database that hangs is not waited for.
+        """
+        leaving = Thread(target=self._leave, name="leaving", daemon=True)
+        leaving.start()
+        leaving.join(_LEAVE_SECONDS)
+
+    def _leave(self) -> None:
         try:
+            with self._services.store.transaction() as work:
+                work.claims.leave()
+        except Exception as error:  # noqa: BLE001 - see above
+            _log.warning("action=leave_failed error=%s", str(error).partition("\n")[0])
+
+    def _tick(self) -> None:
+        self._begun = begun = perf_counter()
+        try:
+            self._notice_the_clock()
             looked = tick(self._services, self._looks)
         except Exception:  # noqa: BLE001 - logged with its traceback
             # The loop's edge: a database that is locked or away must not end the watch.
-            if not self._closing:
+            if not self._closing.is_set():
                 _log.exception("action=tick_failed")
             return
+        finally:
+            self._begun = None
         self._services.recorder.ticked(seconds=perf_counter() - begun, rollouts=looked)
+
+    def _notice_the_clock(self) -> None:
+        """After a start, and when the clock was put back, what waits for a later time would wait for too long."""
+        now = self._services.clock.now()
+        if self._last is None or now < self._last:
+            with self._services.store.transaction() as work:
+                work.claims.look_again(now=now)
+        self._last = now
+
+    def _stay(self) -> None:
+        while not self._closing.wait(_SIGN_OF_LIFE_SECONDS):
+            begun = self._begun
+            if begun is None or perf_counter() - begun > _LONGEST_TICK_SECONDS:
+                continue
+            try:
+                with self._services.store.transaction() as work:
+                    work.claims.stay()
+            except Exception as error:  # noqa: BLE001 - the tick itself meets the same, and says so
+                _log.debug("action=sign_of_life_failed error=%s", error)

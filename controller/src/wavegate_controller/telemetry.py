@@ -53,6 +53,11 @@ class PrometheusRecorder:
             "Time for one look at all rollouts that were due.",
             registry=self._registry,
         )
+        self._lag = Gauge(
+            "wavegate_controller_tick_lag_seconds",
+            "How late the latest of the looks came that the last tick found due.",
+            registry=self._registry,
+        )
         self._looks = Counter("wavegate_controller_looks", "Looks at single rollouts.", registry=self._registry)
         self._failures = Counter(
             "wavegate_controller_reconcile_failures",
@@ -80,6 +85,10 @@ class PrometheusRecorder:
         """Count one tick."""
         self._ticks.observe(seconds)
         self._looks.inc(rollouts)
+
+    def late(self, *, seconds: float) -> None:
+        """Show how far the reconciler is behind."""
+        self._lag.set(seconds)
 
     def failed(self, rollout_id: str, error: Exception) -> None:
         """Count and log an error of ours; the rollout stays as it is and is looked at again."""

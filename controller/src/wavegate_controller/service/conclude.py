@@ -8,6 +8,7 @@ from typing import Final
 
 from wavegate_controller.domain.access import SYSTEM
 from wavegate_controller.domain.analysis import judge_all
+from wavegate_controller.domain.claim import Claim
 from wavegate_controller.domain.decision import Decision, decide
 from wavegate_controller.domain.errors import StaleVersion
 from wavegate_controller.domain.measurement import Cursor, Measurement
@@ -34,7 +35,7 @@ class Looked:
         cursor: that was stored when its counters were read.
     """
 
-    rollout: Rollout
+    claim: Claim
     look: Look
     cursor: Cursor | None
 
@@ -71,7 +72,7 @@ def conclude(services: Services, looked: Sequence[Looked], *, now: datetime) -> 
             # The database itself is locked, full or away: nothing was kept, and the next look counts all of it again.
             done = [error] * len(waiting)
         for each, kept in zip(waiting, done, strict=False):
-            yield each.rollout, _tell(services, kept) if isinstance(kept, _Kept) else kept
+            yield each.claim.rollout, _tell(services, kept) if isinstance(kept, _Kept) else kept
         waiting = waiting[len(done) :]
 
 
@@ -88,11 +89,12 @@ def _try(folds: Folds, work: UnitOfWork, looked: Looked, *, now: datetime) -> _K
 def _keep(folds: Folds, work: UnitOfWork, looked: Looked, *, now: datetime) -> _Kept | None:
     """Keep what the look gave, and act on it, in one part of the transaction.
 
-    What the metrics server said counts only if the rollout is still the one that was asked about and nobody else has
-    counted from the same cursor. Otherwise nothing is kept, and since the cursor stays, the next look counts it again.
+    What the metrics server said counts only if the claim still holds, the rollout is still the one that was asked
+    about and nobody else has counted from the same cursor. Otherwise nothing is kept, and since the cursor stays, the
+    next look counts it again.
     """
-    rollout, look = looked.rollout, looked.look
-    if work.rollouts.version(rollout.id) != rollout.version:
+    rollout, look = looked.claim.rollout, looked.look
+    if not work.claims.settle(looked.claim):
         return None
     if look.cursor is not None:
         work.evidence.save_cursor(rollout.id, look.cursor, before=looked.cursor)

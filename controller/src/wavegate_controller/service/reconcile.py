@@ -8,6 +8,7 @@ from datetime import datetime
 from itertools import islice
 from typing import Final
 
+from wavegate_controller.domain.claim import Claim
 from wavegate_controller.domain.decision import Decision
 from wavegate_controller.domain.measurement import Answer, Broken
 from wavegate_controller.domain.rollout import WATCHED, Rollout
@@ -35,14 +36,20 @@ def tick(services: Services, executor: Executor) -> int:
         executor: what the metrics server is asked in; bounds how many questions are open at once.
     """
     now = services.clock.now()
-    due: list[Rollout] = []
+    due: list[Claim] = []
     while True:
         with services.store.transaction() as work:
-            claimed = work.rollouts.claim_due(now=now, limit=BATCH)
-        due.extend(claimed)
-        if len(claimed) < BATCH:
+            claims = work.claims.due(now=now, limit=BATCH)
+            for each in claims:
+                if each.rollout.state not in WATCHED:
+                    work.claims.settle(each)
+        due.extend(claims)
+        if len(claims) < BATCH:
             break
-    for rollout, result in _look_at_all(services, [each for each in due if each.state in WATCHED], executor, now=now):
+    if due:
+        services.recorder.late(seconds=max(0.0, *((now - each.due).total_seconds() for each in due)))
+    watched = [each for each in due if each.rollout.state in WATCHED]
+    for rollout, result in _look_at_all(services, watched, executor, now=now):
         if isinstance(result, Exception):
             services.recorder.failed(rollout.id, result)
     return len(due)
@@ -50,21 +57,24 @@ def tick(services: Services, executor: Executor) -> int:
 
 def reconcile(services: Services, rollout_id: str) -> Decision | None:
     """One look at one rollout, due or not; None when somebody else moved it meanwhile or there is nothing to watch."""
+    now = services.clock.now()
     with services.store.transaction() as work:
-        rollout = work.rollouts.get(rollout_id)
-    if rollout.state not in WATCHED:
-        return None
+        claim = work.claims.take(rollout_id, now=now)
+        if claim.rollout.state not in WATCHED:
+            work.claims.settle(claim)
+            return None
     with ThreadPoolExecutor(1) as executor:
-        ((_, result),) = _look_at_all(services, [rollout], executor, now=services.clock.now())
+        ((_, result),) = _look_at_all(services, [claim], executor, now=now)
     if isinstance(result, Exception):
         raise result
     return result
 
 
 def _look_at_all(
-    services: Services, rollouts: Sequence[Rollout], executor: Executor, *, now: datetime
+    services: Services, claims: Sequence[Claim], executor: Executor, *, now: datetime
 ) -> Iterator[tuple[Rollout, Result]]:
     """Ask for all at once and at one evaluation time, outside of any transaction, and conclude as answers come."""
+    rollouts = [claim.rollout for claim in claims]
     with services.store.transaction() as work:
         stored = work.evidence.cursors([rollout.id for rollout in rollouts])
     asking = Asking(services.provider, executor, at=now)
@@ -82,17 +92,17 @@ def _look_at_all(
         ),
         now=now,
     )
-    by_id = {rollout.id: rollout for rollout in rollouts}
+    by_id = {claim.rollout.id: claim for claim in claims}
 
     def finish(counted: Counting) -> Iterator[tuple[Rollout, Result]]:
         mine = [(by_id.pop(rollout_id), each) for rollout_id, each in counted.items()]
-        looks = [(rollout, _look(services, rollout, each, answers, alerts, now=now)) for rollout, each in mine]
+        looks = [(claim, _look(services, claim.rollout, each, answers, alerts, now=now)) for claim, each in mine]
         looked = [
-            Looked(rollout=rollout, look=look, cursor=stored.get(rollout.id))
-            for rollout, look in looks
+            Looked(claim=claim, look=look, cursor=stored.get(claim.rollout.id))
+            for claim, look in looks
             if not isinstance(look, Exception)
         ]
-        yield from ((rollout, look) for rollout, look in looks if isinstance(look, Exception))
+        yield from ((claim.rollout, look) for claim, look in looks if isinstance(look, Exception))
         yield from conclude(services, looked, now=now)
 
     ahead = deque(executor.submit(counting.read, asking, group) for group in islice(groups, _AHEAD))

@@ -105,9 +105,13 @@ rollout: Final = Table(
     Column("evidence_since", UTCDateTime),
     Column("next_look_at", UTCDateTime),
     Column("version", Integer, nullable=False),
+    # Whoever looks at it now, and how often it was claimed. No part of the rollout: a save leaves them as they are.
+    Column("claimed_by", String),
+    Column("claim_term", BigInteger, nullable=False, server_default="0"),
     ForeignKeyConstraint(["environment", "flag_key"], ["flag.environment", "flag.key"]),
     Index(None, "environment", "flag_key"),
     Index(None, "next_look_at"),
+    Index(None, "claimed_by"),
 )
 
 measurement: Final = Table(
@@ -210,4 +214,14 @@ receipt: Final = Table(
     Column("headers", JSON),
     Column("body", LargeBinary),
     Index(None, "expires_at"),
+)
+
+lease: Final = Table(
+    "lease",
+    metadata,
+    Column("name", String, primary_key=True),
+    Column("holder", String, nullable=False),
+    Column("term", BigInteger, nullable=False),
+    Column("expires_at", UTCDateTime, nullable=False),
+    Index(None, "holder"),
 )

@@ -3,10 +3,11 @@
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
-from datetime import datetime
-from typing import Any
+from datetime import datetime, timedelta
+from typing import Any, Final
+from uuid import uuid4
 
-from sqlalchemy import ColumnElement, Connection, Engine, Select, Table, bindparam, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Engine, Select, Table, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from wavegate_controller.domain.audit import AuditFilter, Entry, Head, Note, chain, moment
@@ -20,9 +21,14 @@ from wavegate_controller.domain.rollout import Rollout, State
 from wavegate_controller.domain.transitions import Event
 from wavegate_controller.ports import EVENTS
 from wavegate_controller.store import mapping, tables
+from wavegate_controller.store.claims import SqlClaims
+from wavegate_controller.store.leases import SqlLeases
 from wavegate_controller.store.mapping import Columns
 from wavegate_controller.store.notices import POLL_SECONDS, Notice, Notices
 from wavegate_controller.store.receipts import SqlReceipts
+
+#: Long enough for a process that is merely slow.
+CLAIM_TTL: Final = timedelta(seconds=5)
 
 # Two rollouts of a flag may be created at the same moment; then the running number at the end of the id decides, and
 # of two numbers the longer text is the higher one.
@@ -103,14 +109,6 @@ class SqlRollouts:
             raise NotFound("rollout", rollout_id)
         return mapping.rollout_from_row(row)
 
-    def version(self, rollout_id: str) -> int:
-        """The version of one rollout; raises NotFound."""
-        query = select(tables.rollout.c.version).where(tables.rollout.c.id == rollout_id)
-        version = self.connection.execute(query).scalar_one_or_none()
-        if version is None:
-            raise NotFound("rollout", rollout_id)
-        return int(version)
-
     def list(
         self, environment: str, *, flag_key: str | None = None, states: frozenset[State] | None = None
     ) -> Sequence[Rollout]:
@@ -148,32 +146,6 @@ class SqlRollouts:
         """Replace version `rollout.version - 1`; raises StaleVersion when that is not what is stored."""
         refusal = StaleVersion("rollout", rollout.id)
         _replace(self.connection, tables.rollout, mapping.rollout_to_row(rollout), stale=refusal)
-
-    def claim_due(self, *, now: datetime, limit: int) -> Sequence[Rollout]:
-        """Rollouts whose next look is due, oldest first, their next look moved on by their plan's interval.
-
-        Nobody else gets them before the transaction ends: PostgreSQL locks the rows and lets others pass over them,
-        SQLite, which knows no such clause and leaves it out, lets no other transaction begin.
-        """
-        table = tables.rollout
-        query = (
-            select(table)
-            .where(table.c.next_look_at <= now)
-            .order_by(table.c.next_look_at, table.c.id)
-            .limit(limit)
-            .with_for_update(skip_locked=True)
-        )
-        due = [mapping.rollout_from_row(row) for row in self.connection.execute(query).mappings()]
-        claimed = [replace(rollout, next_look_at=now + rollout.plan.interval) for rollout in due]
-        if claimed:
-            # Not the version: a look alone is no change that an operator's request should stumble over.
-            self.connection.execute(
-                update(table)
-                .where(table.c.id == bindparam("claimed"))
-                .values(next_look_at=bindparam("following_look")),
-                [{"claimed": each.id, "following_look": each.next_look_at} for each in claimed],
-            )
-        return claimed
 
 
 @dataclass(frozen=True, slots=True)
@@ -368,7 +340,7 @@ class SqlAudit:
 class SqlUnitOfWork:
     """The repositories of one transaction."""
 
-    def __init__(self, connection: Connection, notices: Notices) -> None:
+    def __init__(self, connection: Connection, notices: Notices, *, holder: str, claim_ttl: timedelta) -> None:
         self._connection = connection
         self._notices = notices
         self.noticed: list[Notice] = []
@@ -378,6 +350,8 @@ class SqlUnitOfWork:
         self.rollouts = SqlRollouts(connection)
         self.evidence = SqlEvidence(connection)
         self.decisions = SqlDecisions(connection)
+        self.claims = SqlClaims(connection, holder, claim_ttl)
+        self.leases = SqlLeases(connection, holder)
         self.rulesets = SqlRulesets(connection)
         self.receipts = SqlReceipts(connection)
 
@@ -399,10 +373,19 @@ class SqlUnitOfWork:
 
 
 class SqlStore:
-    """Everything, in one database. Any thread may ask for a transaction; each has a connection of its own."""
+    """Everything, in one database. Any thread may ask for a transaction; each has a connection of its own.
 
-    def __init__(self, engine: Engine, *, poll_seconds: float = POLL_SECONDS) -> None:
+    Args:
+        engine: see `open_engine`.
+        poll_seconds: most time between two looks of those who listen to notices.
+        claim_ttl: how long after its last sign of life others take over what this process claimed.
+    """
+
+    def __init__(self, engine: Engine, *, poll_seconds: float = POLL_SECONDS, claim_ttl: timedelta = CLAIM_TTL) -> None:
         self._engine = engine
+        # Nobody's twice: a process that starts anew is another holder, whatever its number or name.
+        self._holder = uuid4().hex
+        self._claim_ttl = claim_ttl
         self.notices = Notices(engine, poll_seconds=poll_seconds)
 
     @contextmanager
@@ -412,7 +395,7 @@ class SqlStore:
         On SQLite transactions wait for each other, readers too: keep the block free of anything slow.
         """
         with self._engine.begin() as connection:
-            work = SqlUnitOfWork(connection, self.notices)
+            work = SqlUnitOfWork(connection, self.notices, holder=self._holder, claim_ttl=self._claim_ttl)
             yield work
             if work.audit.has_notes:
                 work.audit.write()
