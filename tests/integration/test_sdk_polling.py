@@ -1,4 +1,4 @@
-"""The client against a real HTTP server on loopback that answers what each test tells it to."""
+"""The polling client against a real HTTP server on loopback that answers what each test tells it to."""
 
 import json
 import logging
@@ -19,7 +19,7 @@ from prometheus_client import CollectorRegistry
 from support.stand_in import HALF, Answer, StandIn, document
 from wavegate import Client, ErrorCode, InvalidRuleset, Reason
 
-QUICK = {"poll_interval": 0.02, "timeout": 2.0}
+QUICK = {"poll_interval": 0.02, "timeout": 2.0, "stream": False}
 
 
 @pytest.fixture

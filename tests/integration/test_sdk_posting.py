@@ -14,7 +14,7 @@ from wavegate import Client, ConfigError
 from wavegate.client.counters import COHORT_NAMES, DURATION_BOUNDS, BadKind, ValueKind
 
 SPEC = json.loads((Path(__file__).parents[1] / "spec" / "counts.json").read_text())
-QUICK = {"poll_interval": 0.02, "timeout": 2.0, "post_counts": True, "post_interval": 0.02}
+QUICK = {"poll_interval": 0.02, "timeout": 2.0, "post_counts": True, "post_interval": 0.02, "stream": False}
 
 
 @pytest.fixture

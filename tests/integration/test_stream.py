@@ -11,7 +11,7 @@ import zstandard
 from support.data_plane import KEY, DataPlane, following, published
 from support.waiting import wait_until
 
-STAGING = "a key for staging, as long and random"
+STAGING = "wg_sdk_staging_0123456789abcdef"
 AUTHORISED = {"Authorization": f"Bearer {KEY}"}
 
 

@@ -29,7 +29,7 @@ from wavegate_controller.delivery.keys import hash_of
 from wavegate_controller.delivery.protocol import BoundedProtocol
 from wavegate_controller.domain.publication import PublishedRuleset
 
-KEY = "a key for production, long and random"
+KEY = "wg_sdk_production_0123456789abcdef"
 
 
 def published(revision=1, *, environment="production", flags=None, **fields):

@@ -9,7 +9,7 @@ from prometheus_client.multiprocess import MultiProcessCollector
 
 import wavegate
 
-client = wavegate.Client(os.environ["CONTROLLER"], poll_interval=0.05, cache_path=os.environ["CACHE"])
+client = wavegate.Client(os.environ["CONTROLLER"], poll_interval=0.05, cache_path=os.environ["CACHE"], stream=False)
 client.wait_ready(10)
 
 

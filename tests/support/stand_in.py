@@ -16,6 +16,9 @@ def document(revision=1, *, on=True, environment="production", **fields):
 HALF = {"rollout": {"stable": "off", "candidate": "on", "weight": 50_000}}
 
 
+STREAM = "/sdk/v1/stream"
+
+
 @dataclass
 class Answer:
     body: bytes = b""
@@ -53,6 +56,12 @@ class StandIn:
             disable_nagle_algorithm = True
 
             def do_GET(self):
+                if self.path == STREAM:
+                    # Not what is told here: clients that want a stream poll.
+                    self.send_response(404)
+                    self.send_header("Content-Length", "0")
+                    self.end_headers()
+                    return
                 controller._respond(self, controller.answer, keep_alive)
 
             def do_POST(self):

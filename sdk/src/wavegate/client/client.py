@@ -60,6 +60,8 @@ class Client:
         post_counts: hand counts to the controller instead of a registry, for apps that nobody scrapes.
         post_interval: seconds between two posts.
         value_caps: the most that one request adds to `cost_usd`, `tokens`, `seconds`, `custom`.
+        stream: let the controller push changes, and poll only where that does not get through; False polls always.
+        app_name: shown where the controller lists its clients.
 
     Raises:
         ConfigError: an argument makes no sense.
@@ -81,6 +83,8 @@ class Client:
         post_counts: bool = False,
         post_interval: float = 5.0,
         value_caps: Mapping[str, float] | None = None,
+        stream: bool = True,
+        app_name: str | None = None,
     ) -> None:
         # Imported here, because they cost more than the rest of the SDK and only whoever polls needs them; and not by
         # the thread, because a fork in the middle of an import leaves a child that can never import it.
@@ -98,6 +102,8 @@ class Client:
             cache_path=None if cache_path is None else Path(cache_path),
             stale_after=stale_after,
             post_interval=post_interval,
+            stream=stream,
+            app_name=app_name,
         )
         if post_counts and registry is not None:
             raise ConfigError("registry: would show the counts that post_counts hands over; give one of the two")
@@ -108,6 +114,7 @@ class Client:
             first = read_last_known_good(config.cache_path) or first
         self._set_up(Counters() if post_counts else _counters_in(registry), caps, first, made=monotonic())
         self._stale_after = config.stale_after
+        self._wants_stream = config.stream
         self._poller = Poller(config, offer=self._offer, confirm=self._confirm, looked=self._looked)
         if post_counts:
             from wavegate.client.poster import Poster  # noqa: PLC0415
@@ -140,6 +147,7 @@ class Client:
     _poller: Poller | None = None
     _poster: Poster | None = None
     _stale_after = float("inf")
+    _wants_stream = False
 
     def _set_up(
         self, counters: Counters, caps: Mapping[str, float], first: Ruleset | None, *, made: float | None
@@ -328,12 +336,17 @@ class Client:
         """Whether the controller answered with a usable ruleset when last asked; None offline."""
         return None if self._confirmed is None else self._is_connected
 
+    @property
+    def streaming(self) -> bool | None:
+        """Whether changes are pushed to this client now; None if it is offline or was told to poll."""
+        return None if self._poller is None or not self._wants_stream else self._poller.is_streaming
+
     def wait_ready(self, timeout: float | None = None) -> bool:
         """Waits until a ruleset is in use, from wherever; False if the time ran out first."""
         return self._ready.wait(timeout)
 
     def on_change(self, listener: Callable[[Ruleset], None]) -> None:
-        """Calls the listener, on the polling thread, with every ruleset that is taken into use from now on."""
+        """Calls the listener, on the client's thread, with every ruleset that is taken into use from now on."""
         self._listeners.append(listener)
 
     def close(self) -> None:

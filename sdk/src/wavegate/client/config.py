@@ -3,9 +3,14 @@
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Final
 from urllib.parse import urlsplit
 
 from wavegate.client.checks import ConfigError, check_seconds
+
+#: As in pyproject.toml; asking the installation for it would take longer than all else a client does at its start.
+VERSION: Final = "0.1.0"
+LONGEST_NAME: Final = 64
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -19,6 +24,8 @@ class Config:
     cache_path: Path | None = None
     stale_after: float = 300.0
     post_interval: float = 5.0
+    stream: bool = True
+    app_name: str | None = None
 
     def __post_init__(self) -> None:
         _check_url(self.url)
@@ -31,15 +38,29 @@ class Config:
             raise ConfigError(
                 "sdk_key: is empty or has spaces or characters beyond ASCII; give the key as it was shown"
             )
+        if self.app_name is not None and not (_fits_a_header(self.app_name) and len(self.app_name) <= LONGEST_NAME):
+            raise ConfigError(
+                f"app_name: is {self.app_name!r}; give up to {LONGEST_NAME} ASCII characters without spaces"
+            )
 
     @property
     def ruleset_url(self) -> str:
-        """The one address an SDK reads."""
+        """What an SDK reads first, and again when nothing is pushed."""
         return self.url.rstrip("/") + "/sdk/v1/ruleset"
 
     @property
+    def stream_url(self) -> str:
+        """Where changes are pushed."""
+        return self.url.rstrip("/") + "/sdk/v1/stream"
+
+    @property
+    def acks_url(self) -> str:
+        """Where to say which ruleset is in use."""
+        return self.url.rstrip("/") + "/sdk/v1/acks"
+
+    @property
     def counts_url(self) -> str:
-        """The one address an SDK writes to, if it is told to."""
+        """Where counts go, if an SDK is told to hand them over."""
         return self.url.rstrip("/") + "/sdk/v1/counts"
 
 

@@ -181,6 +181,10 @@ class Source(Protocol):
     def connected(self) -> bool | None:
         """Whether the controller answered the last look; None for a client without one."""
 
+    @property
+    def streaming(self) -> bool | None:
+        """Whether changes are pushed to it; None for a client that polls by choice."""
+
     def complete(self) -> None:
         """Makes every series exist that the ruleset in use can count in."""
 
@@ -223,7 +227,7 @@ class Counters:
         return (
             min((source.revision for source in sources if source.revision is not None), default=None),
             max((age for source in sources if (age := source.age) is not None), default=None),
-            min((source.connected for source in sources if source.connected is not None), default=None),
+            min((fed for source in sources if (fed := _is_fed(source)) is not None), default=None),
         )
 
     def evaluations(self, flag: str, variant: str | None, reason: str) -> Cell:
@@ -274,3 +278,8 @@ class Counters:
 
 def _nothing() -> None:
     pass
+
+
+def _is_fed(source: Source) -> bool | None:
+    """Whether changes arrive in the way that was asked for; None for a client without a controller."""
+    return source.connected if source.streaming is None else source.streaming

@@ -41,7 +41,10 @@ _DURATION_HELP: Final = "How long requests took under a variant."
 _GAUGES: Final = {
     "wavegate_ruleset_revision": ("The revision in use.", "livemin"),
     "wavegate_ruleset_age_seconds": ("Since the controller last confirmed the ruleset.", "livemax"),
-    "wavegate_stream_connected": ("Whether the controller answered when last asked.", "livemin"),
+    "wavegate_stream_connected": (
+        "Whether changes are pushed; of a client that polls by choice, whether it was answered.",
+        "livemin",
+    ),
 }
 _BUCKETS: Final = (*map(floatToGoString, DURATION_BOUNDS), "+Inf")
 

@@ -3,6 +3,9 @@
 The only module that imports requests.
 """
 
+import os
+import socket
+from contextlib import suppress
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
@@ -10,16 +13,21 @@ from typing import Any, Final, TypeAlias
 from urllib.parse import urljoin, urlsplit
 
 import requests
-from urllib3.exceptions import HTTPError
+from urllib3.exceptions import HTTPError, ReadTimeoutError
 
 from wavegate.client.clock import monotonic, now
-from wavegate.client.config import Config
+from wavegate.client.config import VERSION, Config
 
 ALLOW_ROLLBACK: Final = "Wavegate-Allow-Revision-Rollback"
 #: More is no ruleset. 5,000 flags are about one megabyte.
 LARGEST_BODY: Final = 16 << 20
 _CHUNK: Final = 1 << 16
 _MOST_REDIRECTS: Final = 3
+HEARTBEAT: Final = "Wavegate-Heartbeat"
+_USUAL_HEARTBEAT: Final = 15.0
+_LONGEST_HEARTBEAT: Final = 300.0
+# The thread that acknowledges hears nothing meanwhile.
+_LONGEST_ACKNOWLEDGEMENT: Final = 1.0
 
 # Host names are encoded by a codec that is imported when first used. Were that in a thread while another forks, the
 # child could never import it, for its lock would be held for good.
@@ -69,6 +77,14 @@ class Unavailable:
     retry_after: float | None = None
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class NoStream:
+    """The controller, or something on the way to it, has no streams for us: poll."""
+
+    problem: str
+    retry_after: float | None = None
+
+
 Outcome: TypeAlias = Fetched | NotModified | Refused | Unavailable
 Delivery: TypeAlias = Accepted | Rejected | Refused | Unavailable
 
@@ -85,12 +101,66 @@ class _TooSlow(Exception):
 _PROBLEMS: Final = (requests.RequestException, HTTPError, OSError, ValueError, _TooLarge, _TooSlow)
 
 
+class Listening:
+    """An open stream, read by the thread that opened it.
+
+    Attributes:
+        heartbeat: seconds within which the controller shows a sign of life.
+        rollback_allowed: as of a ruleset that was fetched.
+    """
+
+    def __init__(self, response: requests.Response, sock: socket.socket) -> None:
+        self._response = response
+        self._sock = sock
+        raw: Any = response.raw
+        # Gives what has arrived; urllib3 has it since 2.2, and what it stands on has it always.
+        self._read = raw.read1 if hasattr(raw, "read1") else raw._fp.read1  # noqa: SLF001 # see above
+        self.heartbeat = _heartbeat(response)
+        self.rollback_allowed = response.headers.get(ALLOW_ROLLBACK) == "1"
+
+    def read(self, timeout: float) -> bytes:
+        """What has arrived; nothing at the end, however it came.
+
+        Raises:
+            TimeoutError: nothing arrived in that time.
+        """
+        try:
+            self._sock.settimeout(timeout)
+            return bytes(self._read(_CHUNK))
+        except _PROBLEMS as problem:
+            if isinstance(problem, TimeoutError | requests.Timeout | ReadTimeoutError):
+                raise TimeoutError from None
+            return b""
+
+    def close(self) -> None:
+        """Lets go of the connection, which cannot be used again."""
+        with suppress(*_PROBLEMS):
+            self._response.raw.close()
+        self._response.close()
+
+    def interrupt(self) -> None:
+        """From another thread: ends the stream for the one that reads it."""
+        with suppress(OSError):
+            # Past what TLS would do first, which is the reading thread's to touch.
+            socket.socket.shutdown(self._sock, socket.SHUT_RDWR)
+
+    def abandon(self) -> None:
+        """In a forked child: closes its copy of the socket and nothing else."""
+        with suppress(OSError):
+            os.close(self._sock.detach())
+
+
 class Transport:
     """A kept-alive connection to one controller. Use it from one thread."""
 
     def __init__(self, config: Config) -> None:
         self._config = config
+        self._listening: Listening | None = None
+        self._is_interrupted = False
         self._session = requests.Session()
+        self._session.headers["User-Agent"] = f"wavegate-python/{VERSION}"
+        if config.app_name is not None:
+            self._session.headers["Wavegate-App"] = config.app_name
         # A callable, because requests lets a .netrc entry override a header but not this.
         self._session.auth = self._authorize
 
@@ -132,12 +202,69 @@ class Transport:
             case _:
                 return _failure(response)
 
+    def listen(self, event_id: str) -> Listening | NoStream | Refused | Unavailable:
+        """Opens a stream of what comes after the ruleset of this id."""
+        headers = {"Accept": "text/event-stream", "Accept-Encoding": "identity", "Last-Event-ID": event_id}
+        try:
+            response = self._session.request(
+                "GET",
+                self._config.stream_url,
+                headers=headers,
+                timeout=self._config.timeout,
+                stream=True,
+                allow_redirects=False,
+            )
+        except _PROBLEMS as problem:
+            reason = _reason(problem)
+            return NoStream(problem=reason) if isinstance(problem, requests.Timeout) else Unavailable(problem=reason)
+        sock = _socket_of(response)
+        if response.status_code == HTTPStatus.OK and _is_stream(response) and sock is not None:
+            self._listening = Listening(response, sock)
+            if self._is_interrupted:
+                self._listening.interrupt()
+            return self._listening
+        with response:
+            if response.status_code != HTTPStatus.OK:
+                # To its end, so that the connection may be used again.
+                with suppress(*_PROBLEMS):
+                    _read(response, monotonic() + self._config.timeout)
+            if response.status_code in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
+                return Refused(status=response.status_code)
+            said = "with no stream" if response.status_code == HTTPStatus.OK else str(response.status_code)
+            return NoStream(problem=f"it answered {said}", retry_after=_retry_after(response))
+
+    def stop_listening(self) -> None:
+        """Closes the stream, if one is open."""
+        if self._listening is not None:
+            self._listening.close()
+            self._listening = None
+
+    def acknowledge(self, document: bytes) -> None:
+        """Says which ruleset is in use, if that can be said at once; the next time is soon enough."""
+        # Another connection than the stream's, and not kept: of each there are as many as there are apps.
+        headers = {"Content-Type": "application/json", "Connection": "close"}
+        timeout = min(self._config.timeout, _LONGEST_ACKNOWLEDGEMENT)
+        with suppress(*_PROBLEMS):
+            self._ask("POST", self._config.acks_url, headers=headers, data=document, timeout=timeout)
+
+    def identify(self, instance: str) -> None:
+        """From now on every request says whose it is."""
+        self._session.headers["Wavegate-Instance"] = instance
+
+    def interrupt(self) -> None:
+        """From another thread: no more listening; what the thread reads ends."""
+        self._is_interrupted = True
+        if (listening := self._listening) is not None:
+            listening.interrupt()
+
     def close(self) -> None:
         """Lets go of the connection."""
         self._session.close()
 
     def abandon(self) -> None:
         """In a forked child: closes its copies of the connections, past locks that the parent's thread may hold."""
+        if self._listening is not None:
+            self._listening.abandon()
         for adapter in self._session.adapters.values():
             pools: Any = getattr(getattr(adapter, "poolmanager", None), "pools", None)
             for pool in list(getattr(pools, "_container", {}).values()):
@@ -186,6 +313,27 @@ def _read(response: requests.Response, deadline: float) -> bytes:
         if monotonic() > deadline:
             raise _TooSlow("its answer did not end in time")
     return bytes(body)
+
+
+def _is_stream(response: requests.Response) -> bool:
+    return response.headers.get("Content-Type", "").partition(";")[0].strip().lower() == "text/event-stream"
+
+
+def _heartbeat(response: requests.Response) -> float:
+    try:
+        seconds = float(response.headers.get(HEARTBEAT, ""))
+    except ValueError:
+        return _USUAL_HEARTBEAT
+    return seconds if 0 < seconds <= _LONGEST_HEARTBEAT else _USUAL_HEARTBEAT
+
+
+def _socket_of(response: requests.Response) -> socket.socket | None:
+    """The connection's, or, where the server will close it, the one that is left to read from."""
+    raw: Any = response.raw
+    sock = getattr(getattr(raw, "connection", None), "sock", None)
+    if sock is None:
+        sock = getattr(getattr(getattr(getattr(raw, "_fp", None), "fp", None), "raw", None), "_sock", None)
+    return sock if isinstance(sock, socket.socket) else None
 
 
 def _is_same_host(one: str, other: str) -> bool:
