@@ -102,7 +102,7 @@ def test_neither_a_proxy_nor_a_netrc_stands_between_us_and_loopback(monkeypatch,
     def note(environ, start_response):
         sent.append(environ.get("HTTP_AUTHORIZATION"))
         start_response("200 OK", [("Content-Type", "application/json")])
-        return [b'{"items": []}']
+        return [b'{"items": [], "next": null}']
 
     with serving(note) as url:
         RemoteController(url, "s3cret").flags()

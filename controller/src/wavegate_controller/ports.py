@@ -91,8 +91,8 @@ class FlagRepository(Protocol):
         """One flag; raises NotFound."""
         ...
 
-    def list(self, environment: str) -> Sequence[Flag]:
-        """All of an environment, by key."""
+    def list(self, environment: str, *, after: str | None = None, limit: int | None = None) -> Sequence[Flag]:
+        """All of an environment, by key; with `after`, those behind that key."""
         ...
 
     def add(self, flag: Flag) -> None:
@@ -112,9 +112,15 @@ class RolloutRepository(Protocol):
         ...
 
     def list(
-        self, environment: str, *, flag_key: str | None = None, states: frozenset[State] | None = None
+        self,
+        environment: str,
+        *,
+        flag_key: str | None = None,
+        states: frozenset[State] | None = None,
+        behind: tuple[datetime, str] | None = None,
+        limit: int | None = None,
     ) -> Sequence[Rollout]:
-        """Newest first."""
+        """Newest first; with `behind`, those that come behind the one that was created then and has this id."""
         ...
 
     def next_number(self, flag_key: str) -> int:

@@ -1,6 +1,7 @@
 """A controller somewhere else: its HTTP API as methods. The door to requests for the CLI and the demo."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
 from typing import Any, Final
 from urllib.parse import quote, urlsplit
 
@@ -9,6 +10,8 @@ import requests
 #: A document of the API, as JSON gave it (docs/api.md).
 Document = dict[str, Any]
 
+#: The largest that the API gives.
+_PAGE: Final = 500
 _LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
@@ -51,7 +54,7 @@ class RemoteController:
 
     def flags(self) -> list[Document]:
         """All flags, each with its newest rollout."""
-        return self._items("flags")
+        return list(self.pages("flags"))
 
     def flag(self, key: str) -> Document:
         """One flag with its newest rollout."""
@@ -68,7 +71,7 @@ class RemoteController:
 
     def rollouts(self, flag: str | None = None) -> list[Document]:
         """Rollouts, newest first."""
-        return self._items("rollouts", {"flag": flag})
+        return list(self.pages("rollouts", {"flag": flag}))
 
     def rollout(self, reference: str) -> Document:
         """A rollout by its id, or the newest of a flag by the flag's key."""
@@ -99,22 +102,27 @@ class RemoteController:
 
     def presets(self) -> list[Document]:
         """Ready-made gates."""
-        return self._items("presets")
+        return list(self.pages("presets"))
 
     def decisions(
-        self, reference: str, *, limit: int = 50, before: int | None = None, moves_only: bool = False
+        self, reference: str, *, limit: int | None = 50, before: int | None = None, moves_only: bool = False
     ) -> list[Document]:
-        """A rollout's decisions, newest first; `before` is the id of the last one already seen."""
-        query = {"limit": limit, "before": before, "moves_only": "true" if moves_only else None}
-        return self._items(f"rollouts/{_segment(reference)}/decisions", query)
+        """A rollout's decisions, newest first, so many or all; with `before`, those older than that one."""
+        query = {
+            "limit": _PAGE if limit is None else min(limit, _PAGE),
+            "before": before,
+            "moves_only": "true" if moves_only else None,
+        }
+        return list(islice(self.pages(f"rollouts/{_segment(reference)}/decisions", query), limit))
 
     def explanation(self, decision_id: int) -> Document:
         """A decision made again from its evidence."""
         return self._ask("GET", f"decisions/{decision_id}/explanation")
 
-    def audit(self, **wanted: str | int | None) -> list[Document]:
-        """What was done, newest first."""
-        return self._items("audit", wanted)
+    def audit(self, *, limit: int | None = None, **wanted: str | None) -> list[Document]:
+        """What was done, newest first, so much or all."""
+        query = {**wanted, "limit": _PAGE if limit is None else min(limit, _PAGE)}
+        return list(islice(self.pages("audit", query), limit))
 
     def audit_entry(self, sequence: int) -> Document:
         """One entry of the audit."""
@@ -140,9 +148,15 @@ class RemoteController:
         except RemoteUnreachable:
             return False
 
-    def _items(self, path: str, query: Mapping[str, Any] | None = None) -> list[Document]:
-        items: list[Document] = self._ask("GET", path, query=query)["items"]
-        return items
+    def pages(self, path: str, query: Mapping[str, Any] | None = None) -> Iterator[Document]:
+        """The items of a list, page by page, as far as anybody wants to know."""
+        asked = {"limit": _PAGE, **(query or {})}
+        while True:
+            page = self._ask("GET", path, query=asked)
+            yield from page["items"]
+            if page["next"] is None:
+                return
+            asked["cursor"] = page["next"]
 
     def _ask(
         self, method: str, path: str, *, query: Mapping[str, Any] | None = None, body: Mapping[str, Any] | None = None

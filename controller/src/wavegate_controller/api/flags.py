@@ -7,10 +7,11 @@ from flask import url_for
 from flask.typing import ResponseReturnValue
 
 from wavegate_controller.api.operations import Operations
+from wavegate_controller.api.paging import Page, PageQuery, page
 from wavegate_controller.api.reading import Act
 from wavegate_controller.api.rollouts import rollout_shown
 from wavegate_controller.documents import FlagDocument, flag_to_document
-from wavegate_controller.documents.shown import FlagShown, Items
+from wavegate_controller.documents.shown import FlagShown
 from wavegate_controller.domain.access import Principal
 from wavegate_controller.domain.errors import Conflict
 from wavegate_controller.service import flags as service
@@ -23,10 +24,12 @@ _log: Final = logging.getLogger(__name__)
 flags: Final = Operations("flags", "What apps ask for, and the variants that they may get.")
 
 
-@flags.get("/flags", "List the flags, by key", answer=Items[FlagShown])
-def list_flags(services: Services, by: Principal) -> ResponseReturnValue:
+@flags.get("/flags", "List the flags, by key", answer=Page[FlagShown])
+def list_flags(services: Services, by: Principal, query: PageQuery) -> ResponseReturnValue:
     """Each with its newest rollout."""
-    return {"items": [_shown(view) for view in queries.overview(services, by=by)]}
+    seen = query.after(str)
+    views = queries.overview(services, by=by, after=seen[0] if seen else None, limit=query.limit + 1)
+    return page([_shown(view) for view in views], query, [(view.flag.key,) for view in views])
 
 
 @flags.post("/flags", "Create a flag", answer=FlagShown, status=201, problems=[Conflict])

@@ -5,8 +5,8 @@
 
     @tokens.get("/tokens", "List the tokens, by name", answer=Page[TokenShown])
     def list_tokens(services: Services, query: TokensQuery) -> ResponseReturnValue:
-        after = query.after(str)
-        found = service.list_tokens(services, after=after and after[0], limit=query.limit + 1)
+        seen = query.after(str)
+        found = service.list_tokens(services, after=seen[0] if seen else None, limit=query.limit + 1)
         return page([_shown(each) for each in found], query, [(each.name,) for each in found])
 
 One item more than the page holds is asked for: it is not shown, but says that there is a next page. As a page begins

@@ -1,5 +1,6 @@
 """Rollouts over HTTP."""
 
+from datetime import UTC, datetime
 from typing import Any, Final
 
 from flask import url_for
@@ -7,9 +8,10 @@ from flask.typing import ResponseReturnValue
 from pydantic import Field
 
 from wavegate_controller.api.operations import Operations
-from wavegate_controller.api.reading import Act, Judged, Query, SignedRollout
+from wavegate_controller.api.paging import Page, PageQuery, page
+from wavegate_controller.api.reading import Act, Judged, SignedRollout
 from wavegate_controller.documents import decision_to_document, rollout_to_document
-from wavegate_controller.documents.shown import DecisionShown, Items, RolloutShown
+from wavegate_controller.documents.shown import DecisionShown, RolloutShown
 from wavegate_controller.domain.access import Principal
 from wavegate_controller.domain.errors import Conflict, EventRefused, Invalid, NotFound, StaleVersion
 from wavegate_controller.domain.transitions import REQUESTS, Event
@@ -37,24 +39,27 @@ _ACTS: Final = {
 rollouts: Final = Operations("rollouts", "A flag's way from its stable to its candidate variant, wave by wave.")
 
 
-class RolloutsQuery(Query):
+class RolloutsQuery(PageQuery):
     """Which rollouts."""
 
     flag: str | None = Field(default=None, description="Of this flag only.")
 
 
-class DecisionsQuery(Query):
+class DecisionsQuery(PageQuery):
     """Which decisions."""
 
-    limit: int = Field(default=50, ge=1, le=500, description="How many at most.")
-    before: int | None = Field(default=None, ge=1, le=_LARGEST_ID, description="Id of the last one already seen.")
+    before: int | None = Field(default=None, ge=1, le=_LARGEST_ID, description="Older than the decision of this id.")
     moves_only: bool = Field(default=False, description="Without the holds.")
 
 
-@rollouts.get("/rollouts", "List rollouts, newest first", answer=Items[RolloutShown])
+@rollouts.get("/rollouts", "List rollouts, newest first", answer=Page[RolloutShown])
 def list_rollouts(services: Services, by: Principal, query: RolloutsQuery) -> ResponseReturnValue:
     """Of all flags, or of one."""
-    return {"items": [rollout_shown(view) for view in queries.rollouts(services, flag_key=query.flag, by=by)]}
+    seen = query.after(str, str)
+    behind = None if seen is None else (_time(seen[0]), seen[1])
+    views = queries.rollouts(services, flag_key=query.flag, by=by, behind=behind, limit=query.limit + 1)
+    marks = [(view.rollout.created_at.isoformat(), view.rollout.id) for view in views]
+    return page([rollout_shown(view) for view in views], query, marks)
 
 
 @rollouts.post(
@@ -110,14 +115,23 @@ def refuse_event(reference: str, event: str) -> ResponseReturnValue:  # noqa: AR
     raise Invalid("event", f"{event!r} cannot be asked for", "one of " + ", ".join(sorted(REQUESTS)))
 
 
-@rollouts.get("/rollouts/{reference}/decisions", "List what was decided, newest first", answer=Items[DecisionShown])
+@rollouts.get("/rollouts/{reference}/decisions", "List what was decided, newest first", answer=Page[DecisionShown])
 def list_decisions(services: Services, by: Principal, reference: str, query: DecisionsQuery) -> ResponseReturnValue:
     """Holds are decisions, too: one for each look."""
     rollout = queries.rollout_view(services, reference, by=by).rollout
+    seen = query.after(int)
+    before = seen[0] if seen else query.before
     records = queries.history(
-        services, rollout.id, limit=query.limit, before=query.before, moves_only=query.moves_only, by=by
+        services, rollout.id, limit=query.limit + 1, before=before, moves_only=query.moves_only, by=by
     )
-    return {"items": [decision_to_document(record) for record in records]}
+    return page([decision_to_document(record) for record in records], query, [(record.id,) for record in records])
+
+
+def _time(text: str) -> datetime:
+    try:
+        return datetime.fromisoformat(text).astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise Invalid("cursor", "is none of this list", "`next` of the page before") from None
 
 
 def rollout_shown(view: RolloutView) -> dict[str, Any]:

@@ -42,9 +42,9 @@ def audit() -> None:
 @click.option("--until", metavar="TIME", help="Before that time.")
 @click.option("--limit", type=click.IntRange(1, 500), default=50, show_default=True, help="How many at most.")
 @speaks_to_controller
-def show_all(session: Session, /, **wanted: str | int | None) -> None:
+def show_all(session: Session, /, limit: int, **wanted: str | None) -> None:
     """Newest first."""
-    items = session.controller.audit(**wanted)
+    items = session.controller.audit(limit=limit, **wanted)
     table = Table("#", "when", "who", "what", "to what", "where", "why")
     for each in items:
         when = each["at"].replace("T", " ")[:19]

@@ -16,7 +16,6 @@ _OUTAGE_SECONDS: Final = 9
 _PATIENCE_SECONDS: Final = 40
 _POLL_SECONDS: Final = 0.2
 #: Decisions to ask for at once.
-_PAGE: Final = 200
 
 
 class Stuck(Exception):
@@ -45,10 +44,7 @@ def play(stack: Stack, say: Callable[[str], None]) -> dict[str, Any]:
 
 def history(controller: RemoteController, rollout: str) -> list[Document]:
     """All decisions about a rollout, oldest first."""
-    newest_first: list[Document] = []
-    while page := controller.decisions(rollout, limit=_PAGE, before=newest_first[-1]["id"] if newest_first else None):
-        newest_first += page
-    return newest_first[::-1]
+    return controller.decisions(rollout, limit=None)[::-1]
 
 
 class _Teller:

@@ -1,7 +1,7 @@
 """What the API gives, as models: the schemas of the OpenAPI document. The tests hold every answer to them."""
 
 from datetime import datetime
-from typing import Any, Generic, Literal, TypeVar
+from typing import Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -21,12 +21,6 @@ class Shown(BaseModel):
 
 
 Item = TypeVar("Item", bound=BaseModel)
-
-
-class Items(Shown, Generic[Item]):
-    """Some of them."""
-
-    items: list[Item]
 
 
 class VerdictShown(Shown):

@@ -67,11 +67,13 @@ class FlagStory:
     measurements: Sequence[Measurement]
 
 
-def overview(services: Services, *, by: Principal) -> Sequence[FlagView]:
-    """All flags with their newest rollout, by key."""
+def overview(
+    services: Services, *, by: Principal, after: str | None = None, limit: int | None = None
+) -> Sequence[FlagView]:
+    """All flags with their newest rollout, by key; with `after`, those behind that key."""
     by.require(Permission.READ, services.environment)
     with services.store.transaction() as work:
-        return [_flag_view(work, flag) for flag in work.flags.list(services.environment)]
+        return [_flag_view(work, flag) for flag in work.flags.list(services.environment, after=after, limit=limit)]
 
 
 def flag_view(services: Services, key: str, *, by: Principal) -> FlagView:
@@ -86,11 +88,19 @@ def flag_view(services: Services, key: str, *, by: Principal) -> FlagView:
         return _flag_view(work, work.flags.get(services.environment, key))
 
 
-def rollouts(services: Services, *, flag_key: str | None = None, by: Principal) -> Sequence[RolloutView]:
-    """Newest first."""
+def rollouts(
+    services: Services,
+    *,
+    flag_key: str | None = None,
+    by: Principal,
+    behind: tuple[datetime, str] | None = None,
+    limit: int | None = None,
+) -> Sequence[RolloutView]:
+    """Newest first; with `behind`, those that come behind the one that was created then and has this id."""
     by.require(Permission.READ, services.environment)
     with services.store.transaction() as work:
-        return [_rollout_view(work, each) for each in work.rollouts.list(services.environment, flag_key=flag_key)]
+        found = work.rollouts.list(services.environment, flag_key=flag_key, behind=behind, limit=limit)
+        return [_rollout_view(work, each) for each in found]
 
 
 def rollout_view(services: Services, reference: str, *, by: Principal) -> RolloutView:

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import uuid4
 
-from sqlalchemy import ColumnElement, Connection, Engine, Select, Table, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Engine, Select, Table, bindparam, func, insert, select, tuple_, update
 from sqlalchemy.exc import IntegrityError
 
 from wavegate_controller.domain.audit import AuditFilter, Entry, Head, Note, chain, moment
@@ -79,10 +79,12 @@ class SqlFlags:
             raise NotFound("flag", key)
         return mapping.flag_from_row(row)
 
-    def list(self, environment: str) -> Sequence[Flag]:
-        """All of an environment, by key."""
+    def list(self, environment: str, *, after: str | None = None, limit: int | None = None) -> Sequence[Flag]:
+        """All of an environment, by key; with `after`, those behind that key."""
         table = tables.flag
-        query = select(table).where(table.c.environment == environment).order_by(table.c.key)
+        query = select(table).where(table.c.environment == environment).order_by(table.c.key).limit(limit)
+        if after is not None:
+            query = query.where(table.c.key > after)
         return [mapping.flag_from_row(row) for row in self.connection.execute(query).mappings()]
 
     def add(self, flag: Flag) -> None:
@@ -110,11 +112,21 @@ class SqlRollouts:
         return mapping.rollout_from_row(row)
 
     def list(
-        self, environment: str, *, flag_key: str | None = None, states: frozenset[State] | None = None
+        self,
+        environment: str,
+        *,
+        flag_key: str | None = None,
+        states: frozenset[State] | None = None,
+        behind: tuple[datetime, str] | None = None,
+        limit: int | None = None,
     ) -> Sequence[Rollout]:
-        """Newest first."""
+        """Newest first; with `behind`, those that come behind the one that was created then and has this id."""
         table = tables.rollout
-        query = select(table).where(table.c.environment == environment).order_by(*_NEWEST_FIRST)
+        query = select(table).where(table.c.environment == environment).order_by(*_NEWEST_FIRST).limit(limit)
+        if behind is not None:
+            key = tuple_(table.c.created_at, func.length(table.c.id), table.c.id)
+            created_at = bindparam("behind_at", behind[0], type_=table.c.created_at.type)
+            query = query.where(key < tuple_(created_at, len(behind[1]), behind[1]))
         if flag_key is not None:
             query = query.where(table.c.flag_key == flag_key)
         if states is not None:
