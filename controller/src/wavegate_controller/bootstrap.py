@@ -38,7 +38,7 @@ from wavegate_controller.delivery.protocol import BoundedProtocol
 from wavegate_controller.documents.counts import BOUNDS
 from wavegate_controller.domain.errors import Invalid
 from wavegate_controller.identity import Identity
-from wavegate_controller.ports import EVENTS, MetricProvider, Store
+from wavegate_controller.ports import EVENTS, MetricHistory, MetricProvider, Store
 from wavegate_controller.providers import Access, PrometheusProvider, ScrapeProvider
 from wavegate_controller.providers.webhook import Webhooks
 from wavegate_controller.scheduler import Reconciler
@@ -100,7 +100,7 @@ def build(config: Config) -> Controller:
         store=SqlStore(engine),
         clock=SystemClock(),
         provider=make_provider(config),
-        webhooks=_webhooks(config),
+        webhooks=make_webhooks(config),
         sink=hub,
         recorder=recorder,
     )
@@ -159,12 +159,23 @@ def make_provider(config: Config) -> MetricProvider:
     Raises:
         Invalid: a setting cannot be used.
     """
-    timeout = config.prometheus_timeout.total_seconds()
     if config.scrape_targets:
         try:
-            return ScrapeProvider(config.scrape_targets, timeout=timeout)
+            return ScrapeProvider(config.scrape_targets, timeout=config.prometheus_timeout.total_seconds())
         except Invalid as refusal:
             raise Invalid("scrape_targets", refusal.problem, refusal.expected) from None
+    return make_history(config)
+
+
+def make_history(config: Config) -> MetricHistory:
+    """The source of metrics that the settings name, for whoever wants to know its past.
+
+    Raises:
+        Invalid: a setting cannot be used, or names a source without a memory.
+    """
+    if config.scrape_targets:
+        raise Invalid("scrape_targets", "have no past that could be asked", "a Prometheus, by prometheus_url")
+    timeout = config.prometheus_timeout.total_seconds()
     token, password = config.prometheus_bearer_token, config.prometheus_password
     access = Access(
         bearer_token=token.get_secret_value() if token else None,
@@ -180,7 +191,12 @@ def make_provider(config: Config) -> MetricProvider:
         raise Invalid(f"prometheus_{refusal.field}", refusal.problem, refusal.expected) from None
 
 
-def _webhooks(config: Config) -> Webhooks:
+def make_webhooks(config: Config) -> Webhooks:
+    """What may ask the webhooks that the settings allow.
+
+    Raises:
+        Invalid: a setting cannot be used.
+    """
     secret = config.webhook_secret
     return Webhooks(config.webhook_urls, secret=secret.get_secret_value() if secret else None)
 

@@ -11,7 +11,7 @@ from wavegate_controller.domain.counts import CounterSelector
 from wavegate_controller.domain.decision import Decision
 from wavegate_controller.domain.environment import Environment
 from wavegate_controller.domain.flag import Flag
-from wavegate_controller.domain.measurement import Answer, Broken, Cursor, Judgement, Measurement, Series
+from wavegate_controller.domain.measurement import Answer, Broken, Cursor, Judgement, Labelled, Measurement, Series
 from wavegate_controller.domain.publication import PublishedRuleset
 from wavegate_controller.domain.receipt import Progress, Receipt
 from wavegate_controller.domain.record import DecisionRecord
@@ -51,6 +51,22 @@ class MetricProvider(Protocol):
 
         An answer that is more than can be read is Broken with `too_large`: ask for less.
         """
+        ...
+
+
+class MetricHistory(MetricProvider, Protocol):
+    """A source of metrics that remembers, and shows all it has. Never raises either."""
+
+    def vector(self, promql: str, *, at: datetime) -> tuple[Labelled, ...] | Broken:
+        """All series of a query at one time."""
+        ...
+
+    def values(self, promql: str, *, start: datetime, end: datetime, step: timedelta) -> tuple[Series, ...] | Broken:
+        """All series of a query at the times from start to end, NaN included; `too_large`: ask for less."""
+        ...
+
+    def kind_of(self, metric: str) -> str | None:
+        """What a metric is known to be, such as counter or gauge; None where nothing is known."""
         ...
 
 

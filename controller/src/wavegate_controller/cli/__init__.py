@@ -13,6 +13,7 @@ COMMANDS: Final = {
     "rollout": "Create rollouts, watch them, and act on them.",
     "estimate": "How long each wave of a plan will take at this traffic, and what it can see.",
     "explain": "Make decision ID again from its evidence, with every number beside its limit.",
+    "lint": "Look at the gates of a plan with the metrics server at hand, before they judge anybody.",
     "gate": "Show the ready-made gates that a plan may name.",
     "audit": "Show what was done, by whom and why, and verify that nobody changed the record.",
     "flagd": "Export flags for flagd's evaluators.",

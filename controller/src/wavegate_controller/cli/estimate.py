@@ -159,7 +159,7 @@ def _traffic(
     if traffic is not None and all(gate.name in given for gate in plan.compared):
         return Traffic(requests_per_second=traffic, metrics=given), "as given"
     measured = measure_traffic(
-        source.provider(), plan, document.flag, stable=document.stable, at=SystemClock().now(), over=over
+        source.history(), plan, document.flag, stable=document.stable, at=SystemClock().now(), over=over
     )
     told = f"counted in {measured.requests:,} requests of the last {format_duration(measured.over)}"
     if traffic is not None or given:

@@ -10,10 +10,11 @@ from typing import Any, TextIO, TypeVar
 import click
 
 from wavegate_controller.cli.failure import Misused
+from wavegate_controller.config import Config, load
 from wavegate_controller.documents import RolloutDocument, parse, parse_text
 from wavegate_controller.domain.errors import Invalid
 from wavegate_controller.domain.plan import Plan
-from wavegate_controller.ports import MetricProvider
+from wavegate_controller.ports import MetricHistory
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -25,20 +26,26 @@ class Source:
     prometheus: str | None
     config: Path | None
 
-    def provider(self) -> MetricProvider:
-        """The metrics server.
+    def settings(self) -> Config:
+        """The controller's settings, with the server that was named.
 
         Raises:
             Invalid: a setting cannot be used.
         """
-        # Imported here: an estimate of numbers alone needs no server.
-        from wavegate_controller.bootstrap import make_provider  # noqa: PLC0415
-        from wavegate_controller.config import load  # noqa: PLC0415
-
-        settings = dict(os.environ)
+        variables = dict(os.environ)
         if self.prometheus:
-            settings["WAVEGATE_PROMETHEUS_URL"] = self.prometheus
-        return make_provider(load(settings, self.config))
+            variables["WAVEGATE_PROMETHEUS_URL"] = self.prometheus
+        return load(variables, self.config)
+
+    def history(self) -> MetricHistory:
+        """The metrics server.
+
+        Raises:
+            Invalid: a setting cannot be used, or names a source without a past.
+        """
+        from wavegate_controller.bootstrap import make_history  # noqa: PLC0415 # numbers alone need no server
+
+        return make_history(self.settings())
 
 
 def asks_prometheus(command: Callable[..., None]) -> Callable[..., None]:

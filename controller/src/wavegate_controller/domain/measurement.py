@@ -185,6 +185,14 @@ class Series:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Labelled:
+    """One series' value at one time, as it came: it may be NaN."""
+
+    labels: Mapping[str, str]
+    value: float
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Cursor:
     """Up to where each counter has been counted.
 

@@ -5,20 +5,24 @@ outage, refusal and broken answer there is. It never raises, and it answers with
 """
 
 import math
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
 from http import HTTPStatus
-from typing import Final
+from typing import Final, TypeVar
 from urllib.parse import quote
 
 from wavegate_controller.domain.counts import CounterSelector
 from wavegate_controller.domain.errors import Invalid
-from wavegate_controller.domain.measurement import Answer, Broken, BrokenReason, Series
-from wavegate_controller.providers import response, rules
+from wavegate_controller.domain.measurement import Answer, Broken, BrokenReason, Labelled, Series
+from wavegate_controller.providers import readings, response, rules
 from wavegate_controller.providers.http import Access, Reply, Server
 from wavegate_controller.providers.response import Data
 
+_Read = TypeVar("_Read")
+
 _QUERY: Final = "/api/v1/query"
+_QUERY_RANGE: Final = "/api/v1/query_range"
 #: Error type of queries that are right in themselves but cannot be evaluated on the data there is now.
 _EXECUTION: Final = "execution"
 #: Error type of queries that the server itself gave up on.
@@ -79,6 +83,30 @@ class PrometheusProvider:
             series = replace(series, reason=BrokenReason.TOO_LARGE)
         return self._server.presentable(series)
 
+    def vector(self, promql: str, *, at: datetime) -> tuple[Labelled, ...] | Broken:
+        """All series of a query at one time."""
+        return self._reading(self._exchange(promql, at=at - self._lag), readings.vector)
+
+    def values(self, promql: str, *, start: datetime, end: datetime, step: timedelta) -> tuple[Series, ...] | Broken:
+        """All series of a query at the times from start to end; `too_large` where the server gives no so many."""
+        form = {
+            "query": promql,
+            "timeout": self._server_timeout,
+            "start": f"{start.timestamp():.3f}",
+            "end": f"{end.timestamp():.3f}",
+            "step": f"{step.total_seconds():g}",
+        }
+        reply = self._server.ask(_QUERY_RANGE, form)
+        series = self._reading(reply, readings.ranges)
+        if isinstance(series, Broken) and isinstance(reply, Reply) and _is_too_much(reply):
+            return replace(series, reason=BrokenReason.TOO_LARGE)
+        return series
+
+    def kind_of(self, metric: str) -> str | None:
+        """What the server knows a metric to be, such as counter or gauge; None where it knows nothing."""
+        reply = self._server.ask(readings.METADATA.format(quote(metric, safe="")))
+        return readings.kind_of(reply.body, metric) if isinstance(reply, Reply) else None
+
     def check(self, promql: str) -> Broken | None:
         """Why this query can never give one number, whatever the data; None when it may, or nobody could be asked.
 
@@ -107,6 +135,11 @@ class PrometheusProvider:
     def close(self) -> None:
         """Give the kept connections back."""
         self._server.close()
+
+    def _reading(self, reply: Reply | Broken, read: Callable[[Data], _Read | Broken]) -> _Read | Broken:
+        data = reply if isinstance(reply, Broken) else _read(reply)
+        answer = data if isinstance(data, Broken) else read(data)
+        return self._server.presentable(answer) if isinstance(answer, Broken) else answer
 
     def _ask(self, promql: str, *, at: datetime) -> Data | Broken:
         reply = self._exchange(promql, at=at)
@@ -139,6 +172,12 @@ def _read(reply: Reply) -> Data | Broken:
             # Queries of a redirect to a login page carry tokens.
             said += f" to {reply.location.split('?')[0] or 'nowhere'}, not followed; configure the final URL"
     return Broken(reason=BrokenReason.SERVER_ERROR, detail=said)
+
+
+def _is_too_much(reply: Reply) -> bool:
+    """Whether asking for less may help: too many points of a series, or more samples than the server loads."""
+    error = response.error_of(reply.body) if reply.status != HTTPStatus.OK else None
+    return error is not None and (error[0] == _EXECUTION or "maximum resolution" in error[1])
 
 
 def _error_type(reply: Reply) -> str | None:

@@ -1,0 +1,280 @@
+"""Looking at the gates of a plan with the metrics server at hand, before they judge anybody."""
+
+import math
+import statistics
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Final
+
+from wavegate_controller.documents.duration import format_duration
+from wavegate_controller.domain.errors import Invalid
+from wavegate_controller.domain.foresight.findings import Finding, Rule
+from wavegate_controller.domain.foresight.selectors import Selector, divides_by_a_query, selectors
+from wavegate_controller.domain.gates import AlertGate, Gate, ThresholdGate, WebhookGate
+from wavegate_controller.domain.measurement import Broken, BrokenReason, Judgement, Series
+from wavegate_controller.domain.rollout import Rollout
+from wavegate_controller.ports import MetricHistory, Webhooks
+from wavegate_controller.service.measure import threshold_query
+from wavegate_controller.service.traffic import measure_traffic
+from wavegate_controller.service.webhooks import question
+
+_FORTNIGHT: Final = timedelta(days=14)
+_STEP: Final = timedelta(minutes=15)
+#: How far back counters and scrapes are looked for.
+_RECENT: Final = timedelta(minutes=15)
+#: Fewer scrapes in a range than this make a rate a matter of luck.
+_LEAST_SCRAPES: Final = 4
+#: A limit so many times as far out as anything was in a fortnight is not a limit of this.
+_FAR: Final = 10.0
+#: Milliseconds and seconds are a thousandfold apart; what is usual varies by less than the rest of it.
+_THOUSANDFOLD: Final = (200.0, 5000.0)
+_TIMES: Final = ("seconds", "milliseconds", "_ms")
+#: Words of labels that say which variant, whatever a company calls them.
+_PLACEHOLDERS: Final = ("{{flag}}", "{{candidate}}")
+#: So many questions of a look are sentences; more are a list.
+_SHOWN: Final = 3
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Lint:
+    """What a plan's gates are looked at with.
+
+    Attributes:
+        rollout: that the plan would be in its first wave.
+        pause: waits between two looks for the answer of a webhook.
+    """
+
+    history: MetricHistory
+    webhooks: Webhooks
+    rollout: Rollout
+    now: datetime
+    pause: Callable[[], None]
+
+    def findings(self) -> Iterator[Finding]:
+        """What is wrong, gate by gate."""
+        yield from self._counters()
+        for gate in self.rollout.plan.gates:
+            match gate:
+                case ThresholdGate():
+                    yield from self._threshold(gate)
+                case AlertGate():
+                    yield from self._alert(gate)
+                case WebhookGate():
+                    yield from self._webhook(gate)
+                case _:
+                    pass
+
+    def _counters(self) -> Iterator[Finding]:
+        """Gates that compare, all in one: they are read with one question."""
+        compared = self.rollout.plan.compared
+        if not compared:
+            return
+        try:
+            measure_traffic(
+                self.history, self.rollout.plan, self.rollout.flag_key, stable=None, at=self.now, over=_RECENT
+            )
+        except Invalid as refusal:
+            yield Finding(rule=Rule.COUNTERS_MISSING, gate=compared[0].name, found=refusal.problem)
+
+    def _alert(self, gate: AlertGate) -> Iterator[Finding]:
+        problem = self.history.alert_rule(gate.alert)
+        if problem is None:
+            return
+        known = problem.reason in (BrokenReason.NO_SUCH_ALERT, BrokenReason.ALERT_RULE_FAILS)
+        yield Finding(rule=Rule.ALERT_UNKNOWN if known else Rule.CANNOT_LOOK, gate=gate.name, found=problem.detail)
+
+    def _webhook(self, gate: WebhookGate) -> Iterator[Finding]:
+        asked: Judgement | Broken | None = None
+        while asked is None:
+            body = question(gate, self.rollout, now=self.now)
+            key = f"lint {self.rollout.id} {gate.name}"
+            asked = self.webhooks.ask(key, gate.url, body, timeout=gate.timeout, now=self.now)
+            if asked is None:
+                self.pause()
+        if isinstance(asked, Broken):
+            yield Finding(rule=Rule.WEBHOOK_SILENT, gate=gate.name, found=f"{gate.url}: {asked.detail}")
+
+    def _threshold(self, gate: ThresholdGate) -> Iterator[Finding]:
+        query = threshold_query(gate, self.rollout)
+
+        def finding(rule: Rule, found: str) -> Finding:
+            return Finding(rule=rule, gate=gate.name, found=found)
+
+        if problem := self.history.check(query):
+            yield finding(Rule.QUERY_REJECTED, problem.detail)
+            return
+        missing = [each for each in _PLACEHOLDERS if each not in gate.query.replace(" ", "")]
+        if missing:
+            yield finding(Rule.NOT_SCOPED, f"the query does not say {' nor '.join(missing)}")
+        if divides_by_a_query(query):
+            yield finding(Rule.DIVISION_BY_ZERO, "it is divided by something that is 0 without traffic")
+        found = list(dict.fromkeys(selectors(query)))
+        for each in found:
+            yield from self._selector(each, finding)
+        yield from self._between_edges(gate, found, finding)
+        now = self.history.vector(query, at=self.now)
+        if isinstance(now, Broken):
+            yield finding(Rule.CANNOT_LOOK, now.detail)
+            return
+        if len(now) > 1:
+            shown = ", ".join(_labels(each.labels) for each in now[:_SHOWN])
+            yield finding(Rule.SEVERAL_SERIES, f"{len(now)} series: {shown}{', …' if len(now) > _SHOWN else ''}")
+        yield from self._past(gate, query, finding)
+
+    def _selector(self, selector: Selector, finding: Callable[[Rule, str], Finding]) -> Iterator[Finding]:
+        """What is wrong with one of the series that an expression is made of."""
+        there = self._count(selector.promql)
+        wrong_edges = list(self._edges(selector, finding)) if selector.name.endswith("_bucket") else []
+        yield from wrong_edges
+        if there == 0 and not wrong_edges:
+            yield self._why_nothing(selector, finding)
+        kind = self.history.kind_of(_family(selector.name)) if selector.name else None
+        counts = kind in ("counter", "histogram", "summary") or (kind is None and selector.looks_like_a_counter)
+        if counts and selector.counted is None and not selector.is_only_seen and selector.looks_like_a_counter:
+            yield finding(Rule.COUNTER_WITHOUT_RATE, f"{selector.name} is a counter, taken as it stands")
+        if selector.counted and (
+            kind == "gauge" or (kind is None and selector.name and not selector.looks_like_a_counter)
+        ):
+            told = "is a gauge" if kind else "has no counter's name"
+            yield finding(Rule.RATE_OF_GAUGE, f"{selector.counted}() of {selector.name}, which {told}")
+        if there and selector.range is not None:
+            yield from self._range(selector, selector.range, finding)
+
+    def _why_nothing(self, selector: Selector, finding: Callable[[Rule, str], Finding]) -> Finding:
+        if selector.name and self._count(selector.name):
+            for label, sign, _ in selector.matchers:
+                if label != "__name__" and sign in ("=", "=~") and not self._count(f'{selector.name}{{{label}!=""}}'):
+                    return finding(Rule.LABEL_MISSING, f"{selector.name} has no label {label}")
+            return finding(Rule.NO_SERIES, f"{selector.promql} matches nothing now, though {selector.name} is there")
+        return finding(Rule.NO_SERIES, f"{selector.promql} matches nothing now")
+
+    def _range(self, selector: Selector, span: timedelta, finding: Callable[[Rule, str], Finding]) -> Iterator[Finding]:
+        span_text = format_duration(span)
+        held = self.history.vector(
+            f"max_over_time(max(count_over_time({selector.promql}[{span_text}]))[{format_duration(_RECENT)}:1m])",
+            at=self.now,
+        )
+        if isinstance(held, Broken) or not held or held[0].value >= _LEAST_SCRAPES:
+            return
+        yield finding(Rule.RANGE_TOO_SHORT, f"{selector.name}[{span_text}] holds {held[0].value:g} scrapes at most")
+
+    def _edges(self, selector: Selector, finding: Callable[[Rule, str], Finding]) -> Iterator[Finding]:
+        """Buckets that are asked for and are not there."""
+        asked = [value for label, sign, value in selector.matchers if label == "le" and sign == "="]
+        edges = self._edges_of(selector) if asked else []
+        for value in asked:
+            if edges and _number(value) not in edges:
+                shown = ", ".join(f"{edge:g}" for edge in edges)
+                yield finding(Rule.NO_BUCKET_EDGE, f'{selector.name} has no le="{value}"; its edges are {shown}')
+
+    def _between_edges(
+        self, gate: ThresholdGate, found: Sequence[Selector], finding: Callable[[Rule, str], Finding]
+    ) -> Iterator[Finding]:
+        """A quantile that is compared with what its histogram does not know."""
+        for each in found:
+            edges = self._edges_of(each) if "histogram_quantile" in each.within else []
+            if edges and gate.limit not in edges:
+                shown = ", ".join(f"{edge:g}" for edge in edges)
+                yield finding(
+                    Rule.NO_BUCKET_EDGE, f"the limit {gate.limit:g} is no edge of {each.name}; they are {shown}"
+                )
+
+    def _edges_of(self, selector: Selector) -> list[float]:
+        there = self.history.vector(f"count by (le) ({selector.without('le')})", at=self.now)
+        if isinstance(there, Broken):
+            return []
+        return sorted({_number(each.labels.get("le", "")) for each in there} - {math.inf})
+
+    def _past(self, gate: ThresholdGate, query: str, finding: Callable[[Rule, str], Finding]) -> Iterator[Finding]:
+        """What the last fortnight says of the limit; of stable where there was no candidate yet."""
+        series = self._series(query) or self._series(threshold_query(gate, _without_candidate(self.rollout)))
+        values = [value for each in series for _, value in each.samples if math.isfinite(value)]
+        if not values:
+            return
+        begin, end = min(each.samples[0][0] for each in series), max(each.samples[-1][0] for each in series)
+        over = f"in the last {format_duration(_rounded(timedelta(seconds=end - begin)))}"
+        beyond = [each for each in values if not _holds(gate, each)]
+        wants_low, usual = gate.operator.wants_low, statistics.median(values)
+        furthest = max(values) if wants_low else min(values)
+        if usual > 0 and gate.limit > 0 and any(part in each.name for each in selectors(query) for part in _TIMES):
+            apart = max(gate.limit / usual, usual / gate.limit)
+            if _THOUSANDFOLD[0] <= apart <= _THOUSANDFOLD[1]:
+                yield finding(Rule.UNIT_MISMATCH, f"the limit is {gate.limit:g}, {usual:.4g} was usual {over}")
+        if len(beyond) == len(values):
+            yield finding(
+                Rule.ALWAYS_CROSSED, f"{usual:.4g} was usual {over}, the gate wants {gate.operator} {gate.limit:g}"
+            )
+        elif not beyond and furthest > 0 and gate.limit > 0:
+            far = gate.limit / furthest if wants_low else furthest / gate.limit
+            if far > _FAR:
+                said = "highest" if wants_low else "lowest"
+                yield finding(Rule.NEVER_CROSSED, f"the {said} {over} was {furthest:.4g}, the limit is {gate.limit:g}")
+
+    def _series(self, query: str) -> tuple[Series, ...]:
+        """Of a fortnight, or of as much of it as the server gives at once."""
+        over = _FORTNIGHT
+        while True:
+            series = self.history.values(query, start=self.now - over, end=self.now, step=_STEP)
+            if not isinstance(series, Broken):
+                return tuple(each for each in series if each.samples)
+            if series.reason is not BrokenReason.TOO_LARGE or over < _STEP * 4:
+                return ()
+            over /= 4
+
+    def _count(self, selector: str) -> float:
+        """How many series there are; -1 where nobody could say."""
+        found = self.history.vector(f"count({selector})", at=self.now)
+        if isinstance(found, Broken):
+            return -1
+        return found[0].value if found else 0
+
+
+def lint(
+    history: MetricHistory, webhooks: Webhooks, rollout: Rollout, *, now: datetime, pause: Callable[[], None]
+) -> tuple[Finding, ...]:
+    """What is wrong with the gates of a rollout's plan, in their order."""
+    return tuple(Lint(history=history, webhooks=webhooks, rollout=rollout, now=now, pause=pause).findings())
+
+
+def gates_of(findings: Sequence[Finding], gates: Sequence[Gate]) -> list[str]:
+    """The gates that nothing was found about."""
+    found = {each.gate for each in findings}
+    return [gate.name for gate in gates if gate.name not in found]
+
+
+def _holds(gate: ThresholdGate, value: float) -> bool:
+    return {
+        "<": value < gate.limit,
+        "<=": value <= gate.limit,
+        ">": value > gate.limit,
+        ">=": value >= gate.limit,
+    }[gate.operator.value]
+
+
+def _rounded(time: timedelta) -> timedelta:
+    whole = next((each for each in (timedelta(days=1), timedelta(hours=1)) if time > 2 * each), timedelta(minutes=1))
+    return max(round(time / whole), 1) * whole
+
+
+def _without_candidate(rollout: Rollout) -> Rollout:
+    return replace(rollout, candidate=rollout.stable)
+
+
+def _family(name: str) -> str:
+    """The name that metadata know a series by: a histogram's three have one."""
+    for end in ("_bucket", "_count", "_sum"):
+        if name.endswith(end):
+            return name.removesuffix(end)
+    return name
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return math.nan
+
+
+def _labels(labels: Mapping[str, str]) -> str:
+    return "{" + ", ".join(f'{name}="{value}"' for name, value in labels.items()) + "}"
