@@ -15,7 +15,8 @@ from wavegate_controller.domain.counts import CounterSelector
 from wavegate_controller.domain.measurement import Answer, Broken, BrokenReason, Series, Value
 from wavegate_controller.domain.rollout import Rollout
 from wavegate_controller.domain.transitions import Event
-from wavegate_controller.ports import Store
+from wavegate_controller.notify import OutsideMessenger
+from wavegate_controller.ports import Messenger, Store
 from wavegate_controller.providers.webhook import Webhooks
 from wavegate_controller.service.flags import create_flag
 from wavegate_controller.service.rollouts import act, create_rollout
@@ -118,7 +119,7 @@ class World:
     hub: Hub
 
     @classmethod
-    def over(cls, store: Store, *, webhooks: Webhooks | None = None) -> "World":
+    def over(cls, store: Store, *, webhooks: Webhooks | None = None, messenger: Messenger | None = None) -> "World":
         clock, hub = ManualClock(), Hub()
         metrics = HandMetrics(clock)
         services = Services(
@@ -129,6 +130,7 @@ class World:
             webhooks=webhooks or Webhooks(),
             sink=hub,
             recorder=PrometheusRecorder(),
+            messenger=messenger or OutsideMessenger(),
         )
         return cls(services=services, clock=clock, metrics=metrics, hub=hub)
 

@@ -38,6 +38,7 @@ from wavegate_controller.delivery.protocol import BoundedProtocol
 from wavegate_controller.documents.counts import BOUNDS
 from wavegate_controller.domain.errors import Invalid
 from wavegate_controller.identity import Identity
+from wavegate_controller.notify import OutsideMessenger, Sender
 from wavegate_controller.ports import EVENTS, MetricHistory, MetricProvider, Store
 from wavegate_controller.providers import Access, PrometheusProvider, ScrapeProvider
 from wavegate_controller.providers.webhook import Webhooks
@@ -71,16 +72,19 @@ class Controller:
     feed: Feed
     app: Delivery
     reconciler: Reconciler
+    sender: Sender
 
     def start(self) -> None:
         """Serve the stored ruleset and begin to watch."""
         follow(self.services)
         publish_latest(self.services)
         self.reconciler.start()
+        self.sender.start()
 
     def close(self) -> None:
         """Watch no longer."""
         self.reconciler.close()
+        self.sender.close()
 
 
 def build(config: Config) -> Controller:
@@ -95,6 +99,7 @@ def build(config: Config) -> Controller:
     recorder = PrometheusRecorder()
     counts = PostedCounts()
     recorder.show(counts.totals, bounds=BOUNDS)
+    pages = config.public_url or f"http://{config.host}:{config.port}"
     services = Services(
         environment=config.environment,
         store=SqlStore(engine),
@@ -103,6 +108,9 @@ def build(config: Config) -> Controller:
         webhooks=make_webhooks(config),
         sink=hub,
         recorder=recorder,
+        messenger=OutsideMessenger(services=config.notification_services, urls=config.notification_urls, pages=pages),
+        pages=pages,
+        delivery_attempts=config.notification_attempts,
     )
     control_plane = cast("Any", WSGIMiddleware(cast("Any", make_flask(services, recorder, config))))
     feed = _feed(services.store, heartbeat=config.stream_heartbeat)
@@ -116,6 +124,7 @@ def build(config: Config) -> Controller:
             _data_plane(config, hub, counts, keys) | {"/api/": FeedRoutes(feed, control_plane)}, otherwise=control_plane
         ),
         reconciler=Reconciler(services, every=config.tick),
+        sender=Sender(services),
     )
 
 

@@ -26,6 +26,26 @@ OTHERS: Final = frozenset(
     }
 )
 _SHORTEST_SECRET: Final = 16
+#: Chat, mail and pagers. What apprise can post to any host (json, xml, form) or do on this machine is left out.
+_SERVICES: Final = (
+    "discord",
+    "gchat",
+    "mailgun",
+    "mailto",
+    "mailtos",
+    "msteams",
+    "opsgenie",
+    "pagerduty",
+    "pushover",
+    "sendgrid",
+    "ses",
+    "slack",
+    "sns",
+    "tgram",
+    "twilio",
+    "webexteams",
+    "workflows",
+)
 
 
 class Config(Document):
@@ -101,6 +121,22 @@ class Config(Document):
     )
     webhook_secret: SecretStr | None = Field(
         default=None, description="`whsec_` and the base64 of 24 to 64 bytes; questions to webhooks are signed with it."
+    )
+    public_url: str = Field(
+        default="",
+        pattern=r"^(https?://[^/\s]+[^\s]*)?$",
+        description="What links in messages begin with: how people reach this controller. With none, http://host:port.",
+    )
+    notification_services: list[str] = Field(
+        default_factory=lambda: list(_SERVICES),
+        description="Schemes of apprise's services that channels may use.",
+    )
+    notification_urls: list[str] = Field(
+        default_factory=list,
+        description="Addresses that webhook channels may post to, each with what lies beneath it. With none, none may.",
+    )
+    notification_attempts: int = Field(
+        default=50, ge=1, le=1000, description="After how many attempts a message is given up."
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field(default="info", description="Least level to log.")
 

@@ -12,6 +12,15 @@ from wavegate_controller.domain.decision import Decision
 from wavegate_controller.domain.environment import Environment
 from wavegate_controller.domain.flag import Flag
 from wavegate_controller.domain.measurement import Answer, Broken, Cursor, Judgement, Labelled, Measurement, Series
+from wavegate_controller.domain.notification import (
+    Backlog,
+    Channel,
+    ChannelKind,
+    Delivery,
+    DeliveryState,
+    Failure,
+    Message,
+)
 from wavegate_controller.domain.publication import PublishedRuleset
 from wavegate_controller.domain.receipt import Progress, Receipt
 from wavegate_controller.domain.record import DecisionRecord
@@ -327,6 +336,81 @@ class ReceiptRepository(Protocol):
         ...
 
 
+class ChannelRepository(Protocol):
+    """Where messages go; of all environments."""
+
+    def get(self, name: str) -> Channel:
+        """One channel; raises NotFound."""
+        ...
+
+    def list(self) -> Sequence[Channel]:
+        """All, by name."""
+        ...
+
+    def add(self, channel: Channel) -> None:
+        """A new one; raises Conflict when the name is taken."""
+        ...
+
+    def remove(self, name: str) -> None:
+        """Forget it; raises NotFound."""
+        ...
+
+
+class OutboxRepository(Protocol):
+    """Messages on their way, written in the transaction of what they tell."""
+
+    def add(self, message: Message) -> int:
+        """Send it, once the transaction is committed, to every channel that wants it; to how many that is."""
+        ...
+
+    def add_for(self, channel: str, message: Message) -> Delivery:
+        """Send it to this channel, whatever that wants."""
+        ...
+
+    def claim(self, *, now: datetime, until: datetime, limit: int) -> Sequence[Delivery]:
+        """What is due and nobody is at, the longest due first; whoever claims it has it until then.
+
+        The first of a line only, so that messages arrive in their order, and one at a time for each channel.
+        """
+        ...
+
+    def settle(self, delivery: Delivery) -> bool:
+        """How the attempt ended; False where somebody else has taken it over, and then nothing is kept."""
+        ...
+
+    def retry(self, found: Delivery, *, now: datetime) -> Delivery:
+        """Have a dead one tried again from the beginning; raises Conflict."""
+        ...
+
+    def get(self, delivery_id: int) -> Delivery:
+        """One delivery; raises NotFound."""
+        ...
+
+    def list(
+        self,
+        environment: str,
+        *,
+        limit: int,
+        before: int | None = None,
+        channel: str | None = None,
+        state: DeliveryState | None = None,
+    ) -> Sequence[Delivery]:
+        """Newest first; with `before`, those with a smaller id."""
+        ...
+
+    def give_up(self, channel: str, *, why: str) -> None:
+        """Nothing more goes to this channel."""
+        ...
+
+    def forget(self, *, before: datetime) -> None:
+        """Drop what was delivered before that time."""
+        ...
+
+    def backlog(self) -> Backlog:
+        """How much is waiting."""
+        ...
+
+
 class UnitOfWork(Protocol):
     """One transaction over all repositories."""
 
@@ -378,6 +462,16 @@ class UnitOfWork(Protocol):
     @property
     def receipts(self) -> ReceiptRepository:
         """See ReceiptRepository."""
+        ...
+
+    @property
+    def channels(self) -> ChannelRepository:
+        """See ChannelRepository."""
+        ...
+
+    @property
+    def outbox(self) -> OutboxRepository:
+        """See OutboxRepository."""
         ...
 
     def attempt(self) -> AbstractContextManager[object]:
@@ -432,6 +526,18 @@ class RulesetSink(Protocol):
         ...
 
 
+class Messenger(Protocol):
+    """Carries messages to the outside."""
+
+    def check(self, kind: ChannelKind, url: str, secret: str | None) -> str:
+        """The address without what is secret in it; raises Invalid for one that cannot be used."""
+        ...
+
+    def send(self, channel: Channel, delivery: Delivery, *, now: datetime) -> Failure | None:
+        """One attempt; None when the other side took it. Never raises, and waits no longer than it was told to."""
+        ...
+
+
 class Recorder(Protocol):
     """What the controller counts about itself."""
 
@@ -449,4 +555,12 @@ class Recorder(Protocol):
 
     def failed(self, rollout_id: str, error: Exception) -> None:
         """A rollout could not be reconciled; it is tried again at its next look."""
+        ...
+
+    def delivered(self, delivery: Delivery) -> None:
+        """An attempt to deliver a message ended, well or not; its state says how."""
+        ...
+
+    def waiting(self, backlog: Backlog, *, audit_entries: int, now: datetime) -> None:
+        """How much waits in the outbox, and how long the audit is."""
         ...

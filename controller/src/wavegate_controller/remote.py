@@ -1,6 +1,7 @@
 """A controller somewhere else: its HTTP API as methods. The door to requests for the CLI and the demo."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from http import HTTPStatus
 from itertools import islice
 from typing import Any, Final
 from urllib.parse import quote, urlsplit
@@ -132,6 +133,34 @@ class RemoteController:
         """Entries behind that one, oldest first, in `items`, and where the chain ends in `head`."""
         return self._ask("GET", "audit/chain", query={"after": after})
 
+    def channels(self) -> list[Document]:
+        """Where messages go."""
+        return list(self.pages("channels"))
+
+    def add_channel(self, document: Mapping[str, Any]) -> Document:
+        """A new channel from a channel document."""
+        return self._ask("POST", "channels", body=document)
+
+    def remove_channel(self, name: str) -> None:
+        """Send nothing more there."""
+        self._ask("DELETE", f"channels/{_segment(name)}")
+
+    def test_channel(self, name: str, *, actor: str | None = None) -> Document:
+        """A message to one channel; the delivery, to be asked for again."""
+        return self._ask("POST", f"channels/{_segment(name)}/test", body=_signed(actor, {}))
+
+    def deliveries(self, *, limit: int | None = None, **wanted: str | None) -> list[Document]:
+        """Messages on their way and delivered ones, newest first."""
+        return list(islice(self.pages("deliveries", wanted), limit))
+
+    def delivery(self, number: int) -> Document:
+        """One of them."""
+        return self._ask("GET", f"deliveries/{number}")
+
+    def retry_delivery(self, number: int, *, actor: str | None = None) -> Document:
+        """Try a dead one again."""
+        return self._ask("POST", f"deliveries/{number}/retry", body=_signed(actor, {}))
+
     def status(self) -> Document:
         """Environment, ruleset revision in force, and the controller's version."""
         return self._ask("GET", "status")
@@ -164,6 +193,8 @@ class RemoteController:
         return self._document(self._send(method, f"/api/v1/{path}", query=query, body=body))
 
     def _document(self, response: requests.Response) -> Document:
+        if response.status_code == HTTPStatus.NO_CONTENT:
+            return {}
         try:
             document = response.json()
         except requests.JSONDecodeError:

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
 from itertools import accumulate
 from typing import Final, Protocol
 
@@ -10,6 +11,7 @@ from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily, M
 
 from wavegate.evaluation import FULL_WEIGHT
 from wavegate_controller.domain.decision import Decision
+from wavegate_controller.domain.notification import Backlog, Delivery, DeliveryState
 from wavegate_controller.domain.rollout import Rollout
 from wavegate_controller.domain.transitions import Event
 
@@ -64,6 +66,28 @@ class PrometheusRecorder:
             "Looks at a rollout that ended in an error of the controller's own.",
             registry=self._registry,
         )
+        self._deliveries = Counter(
+            "wavegate_controller_deliveries",
+            "Attempts to deliver a message, by channel and how they ended: delivered, failed, or dead.",
+            ("channel", "outcome"),
+            registry=self._registry,
+        )
+        self._pending = Gauge(
+            "wavegate_controller_outbox_pending", "Messages that wait to be delivered.", registry=self._registry
+        )
+        self._dead = Gauge(
+            "wavegate_controller_outbox_dead",
+            "Messages that were given up; see `wavegate notify deliveries --state dead`.",
+            registry=self._registry,
+        )
+        self._oldest = Gauge(
+            "wavegate_controller_outbox_age_seconds",
+            "How long the oldest message that waits has waited.",
+            registry=self._registry,
+        )
+        self._audit = Gauge(
+            "wavegate_controller_audit_entries", "Entries of the audit; it never falls.", registry=self._registry
+        )
 
     def decided(self, rollout: Rollout, decision: Decision) -> None:
         """Count a committed decision; moves are logged, holds only in detail."""
@@ -94,6 +118,28 @@ class PrometheusRecorder:
         """Count and log an error of ours; the rollout stays as it is and is looked at again."""
         self._failures.inc()
         _log.error("action=reconcile_failed rollout=%s", rollout_id, exc_info=error)
+
+    def delivered(self, delivery: Delivery) -> None:
+        """Count an attempt; what is given up is logged."""
+        outcome = "failed" if delivery.state is DeliveryState.PENDING else delivery.state.value
+        self._deliveries.labels(channel=delivery.channel, outcome=outcome).inc()
+        _log.log(
+            logging.WARNING if delivery.state is DeliveryState.DEAD else logging.INFO,
+            "action=message_%s channel=%s delivery=%d message=%s attempts=%d error=%r",
+            outcome,
+            delivery.channel,
+            delivery.id,
+            delivery.message.action,
+            delivery.attempts,
+            delivery.error,
+        )
+
+    def waiting(self, backlog: Backlog, *, audit_entries: int, now: datetime) -> None:
+        """Show how much waits, and how long the audit is."""
+        self._pending.set(backlog.pending)
+        self._dead.set(backlog.dead)
+        self._oldest.set((now - backlog.oldest).total_seconds() if backlog.oldest else 0)
+        self._audit.set(audit_entries)
 
     def show(self, totals: Callable[[], Totals], *, bounds: Sequence[float]) -> None:
         """Show counts that apps posted beside our own, under the names that an SDK gives them."""

@@ -14,6 +14,7 @@ from wavegate_controller.api.decisions import decisions
 from wavegate_controller.api.events import events
 from wavegate_controller.api.flags import flags
 from wavegate_controller.api.health import health
+from wavegate_controller.api.notifications import notifications
 from wavegate_controller.api.openapi import describe
 from wavegate_controller.api.operations import Operations
 from wavegate_controller.api.presets import presets
@@ -29,7 +30,7 @@ MAX_BODY: Final = 1024 * 1024
 document: Final = Operations("document", "This description of the API.", is_open=True)
 
 #: All that the API can do, in the order in which it is documented.
-OPERATIONS: Final = (flags, rollouts, decisions, audit, events, presets, status, document, health)
+OPERATIONS: Final = (flags, rollouts, decisions, audit, events, notifications, presets, status, document, health)
 
 
 @document.get("/openapi.json", "Describe the API", answer=AnyShown)

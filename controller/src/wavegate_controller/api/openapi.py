@@ -28,6 +28,8 @@ problem document (RFC 9457) that says what was wrong and what would be right. Ti
 _PARTS: Final = {
     "key": ("Of the flag.", "ai-summaries"),
     "reference": ("A rollout's id, or a flag's key for the newest rollout of that flag.", "ai-summaries:2"),
+    "channel": ("Name of the channel.", "team-ai"),
+    "delivery": ("Number of the delivery.", "17"),
     "entry": ("Number of the entry.", "17"),
     "decision": ("Of the decision.", "17"),
 }

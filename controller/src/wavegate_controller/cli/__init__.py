@@ -17,6 +17,7 @@ COMMANDS: Final = {
     "gate": "Show the ready-made gates that a plan may name.",
     "audit": "Show what was done, by whom and why, and verify that nobody changed the record.",
     "flagd": "Export flags for flagd's evaluators.",
+    "notify": "Tell people in chat, by mail or by webhook what happens to rollouts.",
     "db": "Bring the database to this version, or check that it is.",
 }
 

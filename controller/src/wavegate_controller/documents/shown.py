@@ -238,3 +238,46 @@ class AuditStretchShown(Shown):
 
     items: list[AuditEntryShown]
     head: ChainHeadShown | None = Field(description="Null when somebody has removed it.")
+
+
+class ChannelShown(Shown):
+    """Where messages go."""
+
+    name: str
+    environment: str = Field(description="Whose messages; `*` for those of all.")
+    type: Literal["service", "webhook"]
+    address: str = Field(description="Without what is secret in it.")
+    signed: bool
+    actions: list[str] = Field(description="Which; with none, all.")
+    least: Literal["info", "warning", "critical"]
+    created_by: str
+    created_at: datetime
+
+
+class MessageShown(Shown):
+    """What is told."""
+
+    environment: str
+    action: str
+    subject: str
+    flag: str
+    severity: Literal["info", "warning", "critical"]
+    actor: str
+    title: str
+    text: str
+    links: dict[str, str]
+
+
+class DeliveryShown(Shown):
+    """A message on its way to one channel."""
+
+    id: int
+    message_id: str = Field(description="The same at each attempt; what a webhook has as `webhook-id`.")
+    channel: str
+    state: Literal["pending", "delivered", "dead"]
+    attempts: int
+    created_at: datetime
+    next_attempt_at: datetime | None
+    delivered_at: datetime | None
+    error: str
+    message: MessageShown

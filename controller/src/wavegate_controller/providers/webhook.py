@@ -7,10 +7,8 @@ once: what an evaluation suite costs is not ours to spend twice.
 Questions are signed as https://www.standardwebhooks.com says, so that receivers find a library for it.
 """
 
-import hmac
 import json
 import math
-from base64 import b64decode, b64encode
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from http import HTTPStatus
@@ -20,13 +18,14 @@ from queue import Empty, SimpleQueue
 from threading import Lock, Thread
 from time import monotonic
 from typing import Any, Final
-from urllib.parse import SplitResult, unquote, urlsplit
+from urllib.parse import urlsplit
 from uuid import uuid4
 
 import requests
 
 from wavegate_controller.domain.errors import Invalid
 from wavegate_controller.domain.measurement import Broken, BrokenReason, Judgement
+from wavegate_controller.domain.outbound import check_address, is_beneath, signature, signing_key
 from wavegate_controller.domain.verdict import VerdictKind
 from wavegate_controller.providers.response import malformed, one_line
 
@@ -36,11 +35,8 @@ MAX_BODY: Final = 64 * 1024
 MAX_OPEN: Final = 64
 #: How long an answer waits for somebody who wants it.
 _FORGOTTEN_SECONDS: Final = 600.0
-_SECRET_PREFIX: Final = "whsec_"  # noqa: S105 - what a secret begins with
-_SECRET_BYTES: Final = range(24, 65)
 _SAYS: Final = (VerdictKind.PASS, VerdictKind.BREACH, VerdictKind.NOT_ENOUGH_DATA)
 _FIELDS: Final = frozenset({"verdict", "detail", "value", "limit"})
-_PORTS: Final = {"http": 80, "https": 443}
 
 
 class Webhooks:
@@ -56,18 +52,18 @@ class Webhooks:
         Raises:
             Invalid: an address or the secret that cannot work.
         """
-        self._allowed = [_checked(f"webhook_urls[{index}]", url) for index, url in enumerate(allowed)]
-        self._key = None if secret is None else _key(secret)
+        self._allowed = [check_address(f"webhook_urls[{index}]", url) for index, url in enumerate(allowed)]
+        self._key = None if secret is None else signing_key("webhook_secret", secret)
         self._lock = Lock()
         self._asked: dict[str, _Asked] = {}
 
     def refusal(self, url: str) -> str | None:
         """Why this address may not be asked; None when it may."""
         try:
-            parts = _checked("url", url)
+            parts = check_address("url", url)
         except Invalid as refused:
             return refused.problem
-        if any(_is_beneath(parts, allowed) for allowed in self._allowed):
+        if any(is_beneath(parts, allowed) for allowed in self._allowed):
             return None
         return "is beneath none of the webhook_urls in the controller's settings"
 
@@ -105,18 +101,10 @@ class Webhooks:
             return Broken(reason=BrokenReason.TIMEOUT, detail=f"{MAX_OPEN} earlier questions are still open")
         body = json.dumps(question, ensure_ascii=False, separators=(",", ":")).encode()
         headers = {"Content-Type": "application/json", "Accept": "application/json", "User-Agent": "wavegate"}
-        headers |= self._signature(body, now=now)
+        headers |= signature(self._key, f"msg_{uuid4().hex}", body, now=now)
         asked = self._asked[key] = _Asked(host=urlsplit(url).netloc, timeout=timeout)
         Thread(target=asked.work, args=(url, body, headers), name="wavegate-webhook", daemon=True).start()
         return None
-
-    def _signature(self, body: bytes, *, now: datetime) -> Mapping[str, str]:
-        number, timestamp = f"msg_{uuid4().hex}", str(int(now.timestamp()))
-        headers = {"webhook-id": number, "webhook-timestamp": timestamp}
-        if self._key is None:
-            return headers
-        digest = hmac.digest(self._key, f"{number}.{timestamp}.".encode() + body, "sha256")
-        return headers | {"webhook-signature": f"v1,{b64encode(digest).decode()}"}
 
 
 class _Asked:
@@ -229,48 +217,6 @@ def _from_cause(host: str, error: BaseException, timeout: timedelta) -> Broken:
     if isinstance(error, OSError):
         return Broken(reason=BrokenReason.UNREACHABLE, detail=one_line(f"{host}: {error.strerror or error}"))
     return malformed(one_line(f"{host} broke off or does not speak HTTP: {error!r}"))
-
-
-def _checked(field: str, url: str) -> SplitResult:
-    expected = "an address such as https://checks.example.com/wavegate"
-    try:
-        parts = urlsplit(url)
-        usable = parts.scheme in _PORTS and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        usable = False
-    if not usable or any(char.isspace() or not char.isprintable() or char == "\\" for char in url):
-        raise Invalid(field, "is not an http or https URL with a host", expected)
-    if parts.username is not None or parts.password is not None:
-        raise Invalid(field, "carries credentials, which end up in logs", expected)
-    if parts.fragment:
-        raise Invalid(field, "carries a fragment", expected)
-    if {".", ".."} & set(unquote(parts.path).split("/")):
-        raise Invalid(field, "has . or .. in its path", expected)
-    return parts
-
-
-def _is_beneath(parts: SplitResult, allowed: SplitResult) -> bool:
-    if _origin(parts) != _origin(allowed):
-        return False
-    root = allowed.path.rstrip("/")
-    return parts.path in (allowed.path, root) or parts.path.startswith(f"{root}/")
-
-
-def _origin(parts: SplitResult) -> tuple[str, str, int]:
-    return parts.scheme, (parts.hostname or "").lower(), parts.port or _PORTS[parts.scheme]
-
-
-def _key(secret: str) -> bytes:
-    expected = "whsec_ and the base64 of 24 to 64 bytes, such as `openssl rand -base64 32` gives"
-    if not secret.startswith(_SECRET_PREFIX):
-        raise Invalid("webhook_secret", "does not begin with whsec_", expected)
-    try:
-        key = b64decode(secret.removeprefix(_SECRET_PREFIX), validate=True)
-    except ValueError:
-        raise Invalid("webhook_secret", "is not base64", expected) from None
-    if len(key) not in _SECRET_BYTES:
-        raise Invalid("webhook_secret", f"has {len(key)} bytes", expected)
-    return key
 
 
 def _is_loopback(host: str) -> bool:

@@ -69,3 +69,10 @@ def _pages(store: Store) -> Iterator[Page]:
         if len(page.entries) < _PAGE:
             return
         after = page.entries[-1].sequence
+
+
+def length(services: Services) -> int:
+    """How many entries the audit has."""
+    with services.store.transaction() as work:
+        head = work.audit.head()
+    return head.sequence if head else 0

@@ -6,7 +6,9 @@ from dataclasses import replace
 from wavegate_controller.documents import FlagDocument, flag_to_document
 from wavegate_controller.domain.access import Permission, Principal
 from wavegate_controller.domain.flag import Flag
+from wavegate_controller.domain.notification import about_switch
 from wavegate_controller.service.auditing import note
+from wavegate_controller.service.notifications import tell
 from wavegate_controller.service.publish import next_revision
 from wavegate_controller.service.services import Services
 
@@ -66,6 +68,7 @@ def set_enabled(services: Services, key: str, *, enabled: bool, by: Principal, c
             after={"enabled": enabled, "version": flag.version},
             reason=comment.strip(),
         )
+        tell(work, about_switch(flag, actor=by.name, comment=comment.strip(), now=now))
         ruleset = next_revision(work, services.environment, now=now)
     services.sink.publish(ruleset)
     return flag

@@ -5,12 +5,13 @@ from datetime import datetime
 from typing import Any
 
 from wavegate_controller.documents import RolloutDocument, plan_to_document
-from wavegate_controller.domain.access import Permission, Principal
+from wavegate_controller.domain.access import Kind, Permission, Principal
 from wavegate_controller.domain.decision import Decision, DecisionReason
 from wavegate_controller.domain.errors import Conflict, Invalid
 from wavegate_controller.domain.flag import Flag
 from wavegate_controller.domain.gates import AlertGate, ManualGate, ThresholdGate, WebhookGate
 from wavegate_controller.domain.measurement import BrokenReason, Judgement, Measurement
+from wavegate_controller.domain.notification import about_rollout
 from wavegate_controller.domain.plan import percent
 from wavegate_controller.domain.publication import PublishedRuleset
 from wavegate_controller.domain.record import record
@@ -20,6 +21,7 @@ from wavegate_controller.domain.verdict import VerdictKind
 from wavegate_controller.ports import UnitOfWork
 from wavegate_controller.service.auditing import note
 from wavegate_controller.service.measure import threshold_query
+from wavegate_controller.service.notifications import tell
 from wavegate_controller.service.publish import next_revision
 from wavegate_controller.service.services import Services
 
@@ -208,6 +210,8 @@ def commit(
                 "verdicts": kept.verdicts,
             },
         )
+        automatic = by.kind is Kind.SYSTEM
+        tell(work, about_rollout(decision, before=before, after=after, actor=by.name, automatic=automatic, now=now))
     return ruleset
 
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field, replace
 from typing import Self
 
-from wavegate_controller.ports import Clock, MetricProvider, Recorder, RulesetSink, Store, Webhooks
+from wavegate_controller.ports import Clock, Messenger, MetricProvider, Recorder, RulesetSink, Store, Webhooks
 from wavegate_controller.service.folds import Folds
 
 
@@ -13,6 +13,8 @@ class Services:
 
     Attributes:
         environment: whose flags these services speak of.
+        pages: what the addresses of the controller's pages begin with; empty where nobody knows it.
+        delivery_attempts: after how many a message is given up.
     """
 
     environment: str
@@ -22,6 +24,9 @@ class Services:
     webhooks: Webhooks
     sink: RulesetSink
     recorder: Recorder
+    messenger: Messenger
+    pages: str = ""
+    delivery_attempts: int = 50
     folds: Folds = field(default_factory=Folds)
 
     def within(self, environment: str) -> Self:

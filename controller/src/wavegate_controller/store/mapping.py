@@ -31,6 +31,14 @@ from wavegate_controller.domain.measurement import (
     Reading,
     Value,
 )
+from wavegate_controller.domain.notification import (
+    Channel,
+    ChannelKind,
+    Delivery,
+    DeliveryState,
+    Message,
+    Severity,
+)
 from wavegate_controller.domain.publication import PublishedRuleset
 from wavegate_controller.domain.record import DecisionRecord
 from wavegate_controller.domain.rollout import PauseReason, Rollout, State
@@ -297,6 +305,83 @@ def audit_from_row(row: RowMapping) -> AuditEntry:
         ),
         previous=_text(row["previous"]),
         hash=_text(row["hash"]),
+    )
+
+
+def channel_to_row(channel: Channel) -> Columns:
+    """The columns of a channel."""
+    return {
+        "name": channel.name,
+        "environment": channel.environment,
+        "kind": channel.kind.value,
+        "url": channel.url,
+        "secret": channel.secret,
+        "shown": channel.shown,
+        "actions": list(channel.actions),
+        "least": channel.least.value,
+        "created_by": channel.created_by,
+        "created_at": channel.created_at,
+    }
+
+
+def channel_from_row(row: RowMapping) -> Channel:
+    """The channel of these columns."""
+    return Channel(
+        name=row["name"],
+        environment=row["environment"],
+        kind=ChannelKind(row["kind"]),
+        url=row["url"],
+        secret=row["secret"],
+        shown=row["shown"],
+        actions=tuple(row["actions"]),
+        least=Severity(row["least"]),
+        created_by=row["created_by"],
+        created_at=row["created_at"],
+    )
+
+
+def message_to_columns(message: Message) -> Columns:
+    """What is kept of a message, for whichever channel."""
+    return {
+        "environment": message.environment,
+        "line": message.line,
+        "message": {
+            "at": message.at.isoformat(),
+            "action": message.action,
+            "subject": message.subject,
+            "flag": message.flag,
+            "severity": message.severity.value,
+            "actor": message.actor,
+            "title": message.title,
+            "text": message.text,
+            "offers": list(message.offers),
+        },
+    }
+
+
+def delivery_from_row(row: RowMapping) -> Delivery:
+    """The delivery of these columns."""
+    said = row["message"]
+    return Delivery(
+        id=row["id"],
+        message_id=row["message_id"],
+        channel=row["channel"],
+        message=Message(
+            **said
+            | {
+                "at": datetime.fromisoformat(said["at"]),
+                "environment": row["environment"],
+                "severity": Severity(said["severity"]),
+                "offers": tuple(said["offers"]),
+            }
+        ),
+        state=DeliveryState(row["state"]),
+        attempts=row["attempts"],
+        created_at=row["created_at"],
+        next_attempt_at=row["next_attempt_at"],
+        claimed_until=row["claimed_until"],
+        delivered_at=row["delivered_at"],
+        error=row["error"],
     )
 
 

@@ -225,3 +225,40 @@ lease: Final = Table(
     Column("expires_at", UTCDateTime, nullable=False),
     Index(None, "holder"),
 )
+
+channel: Final = Table(
+    "channel",
+    metadata,
+    Column("name", String, primary_key=True),
+    Column("environment", String, nullable=False),
+    Column("kind", String, nullable=False),
+    Column("url", String, nullable=False),
+    Column("secret", String),
+    Column("shown", String, nullable=False),
+    Column("actions", JSON, nullable=False),
+    Column("least", String, nullable=False),
+    Column("created_by", String, nullable=False),
+    Column("created_at", UTCDateTime, nullable=False),
+)
+
+outbox: Final = Table(
+    "outbox",
+    metadata,
+    Column("id", _RowId, primary_key=True, autoincrement=True),
+    Column("message_id", String, nullable=False),
+    # No reference: what was delivered to a channel outlives it.
+    Column("channel", String, nullable=False),
+    Column("environment", String, nullable=False),
+    Column("line", String, nullable=False),
+    Column("message", JSON, nullable=False),
+    Column("state", String, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("created_at", UTCDateTime, nullable=False),
+    Column("next_attempt_at", UTCDateTime, nullable=False),
+    Column("claimed_until", UTCDateTime),
+    Column("delivered_at", UTCDateTime),
+    Column("error", String, nullable=False),
+    Index(None, "state", "next_attempt_at"),
+    Index(None, "channel", "line", "id"),
+    sqlite_autoincrement=True,
+)
