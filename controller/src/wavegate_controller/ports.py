@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final, Protocol
 
 from wavegate_controller.domain.audit import AuditFilter, Entry, Head, Note
+from wavegate_controller.domain.catalog import Calendar, Segment, Template
 from wavegate_controller.domain.claim import Claim
 from wavegate_controller.domain.counts import CounterSelector
 from wavegate_controller.domain.decision import Decision
@@ -116,8 +117,18 @@ class FlagRepository(Protocol):
         """One flag; raises NotFound."""
         ...
 
-    def list(self, environment: str, *, after: str | None = None, limit: int | None = None) -> Sequence[Flag]:
-        """All of an environment, by key; with `after`, those behind that key."""
+    def list(
+        self, environment: str, *, after: str | None = None, limit: int | None = None, archived: bool = False
+    ) -> Sequence[Flag]:
+        """Those of an environment that are archived or those that are not, by key; with `after`, those behind it."""
+        ...
+
+    def stopped(self, environment: str) -> frozenset[str]:
+        """The keys of those that are disabled."""
+        ...
+
+    def dependent(self, environment: str) -> Mapping[str, Sequence[str]]:
+        """Keys of those with prerequisites, archived ones aside, to the keys of the flags that they need."""
         ...
 
     def add(self, flag: Flag) -> None:
@@ -411,6 +422,58 @@ class OutboxRepository(Protocol):
         ...
 
 
+class SegmentRepository(Protocol):
+    """The segments of all environments."""
+
+    def get(self, environment: str, key: str) -> Segment:
+        """One segment; raises NotFound."""
+        ...
+
+    def list(self, environment: str) -> Sequence[Segment]:
+        """All of an environment, by key."""
+        ...
+
+    def add(self, segment: Segment) -> None:
+        """A new one; raises Conflict when the key is taken."""
+        ...
+
+    def save(self, segment: Segment) -> None:
+        """Replace version `segment.version - 1`; raises StaleVersion when that is not what is stored."""
+        ...
+
+    def remove(self, segment: Segment) -> None:
+        """Take this version away; raises StaleVersion when it is not what is stored."""
+        ...
+
+
+class TemplateRepository(Protocol):
+    """The templates of plans of all environments; versions never change."""
+
+    def get(self, environment: str, name: str, version: int | None = None) -> Template:
+        """One version, or the newest; raises NotFound."""
+        ...
+
+    def list(self, environment: str) -> Sequence[Template]:
+        """The newest version of each, by name."""
+        ...
+
+    def add(self, template: Template) -> None:
+        """The next version; raises StaleVersion when that number is taken."""
+        ...
+
+
+class CalendarRepository(Protocol):
+    """One calendar for each environment."""
+
+    def get(self, environment: str) -> Calendar:
+        """The environment's; an empty one where there is none yet."""
+        ...
+
+    def save(self, calendar: Calendar) -> None:
+        """Replace version `calendar.version - 1`; raises StaleVersion when that is not what is stored."""
+        ...
+
+
 class UnitOfWork(Protocol):
     """One transaction over all repositories."""
 
@@ -472,6 +535,21 @@ class UnitOfWork(Protocol):
     @property
     def outbox(self) -> OutboxRepository:
         """See OutboxRepository."""
+        ...
+
+    @property
+    def segments(self) -> SegmentRepository:
+        """See SegmentRepository."""
+        ...
+
+    @property
+    def templates(self) -> TemplateRepository:
+        """See TemplateRepository."""
+        ...
+
+    @property
+    def calendars(self) -> CalendarRepository:
+        """See CalendarRepository."""
         ...
 
     def attempt(self) -> AbstractContextManager[object]:

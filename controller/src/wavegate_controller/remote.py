@@ -65,10 +65,65 @@ class RemoteController:
         """A new flag from a flag document."""
         return self._ask("POST", "flags", body=document)
 
-    def set_enabled(self, key: str, enabled: bool, *, actor: str | None = None, comment: str = "") -> Document:
+    def change_flag(self, key: str, change: Mapping[str, Any], *, actor: str | None = None) -> Document:
+        """Change some fields of a flag."""
+        return self._ask("PATCH", f"flags/{_segment(key)}", body=_signed(actor, change))
+
+    def set_enabled(
+        self, key: str, enabled: bool, *, actor: str | None = None, comment: str = "", **further: Any
+    ) -> Document:
         """Enable a flag, or stop it at once for everybody."""
         verb = "enable" if enabled else "disable"
-        return self._ask("POST", f"flags/{_segment(key)}/{verb}", body=_signed(actor, {"comment": comment}))
+        return self._ask("POST", f"flags/{_segment(key)}/{verb}", body=_signed(actor, {"comment": comment} | further))
+
+    def archive_flag(self, key: str, *, actor: str | None = None, comment: str = "") -> Document:
+        """Take a flag out of the ruleset."""
+        return self._ask("POST", f"flags/{_segment(key)}/archive", body=_signed(actor, {"comment": comment}))
+
+    def restore_flag(self, key: str, *, actor: str | None = None, comment: str = "", **further: Any) -> Document:
+        """Bring an archived flag back."""
+        return self._ask("POST", f"flags/{_segment(key)}/restore", body=_signed(actor, {"comment": comment} | further))
+
+    def stale_flags(self, *, days: int) -> Document:
+        """The flags that have done their work."""
+        return self._ask("GET", "stale-flags", query={"days": days})
+
+    def segments(self) -> list[Document]:
+        """All segments."""
+        return list(self.pages("segments"))
+
+    def segment(self, key: str) -> Document:
+        """One segment."""
+        return self._ask("GET", f"segments/{_segment(key)}")
+
+    def save_segment(self, key: str, document: Mapping[str, Any], *, actor: str | None = None) -> Document:
+        """Make or replace a segment."""
+        return self._ask("PUT", f"segments/{_segment(key)}", body=_signed(actor, document))
+
+    def remove_segment(self, key: str, *, actor: str | None = None, comment: str = "") -> Document:
+        """Remove a segment; what it was."""
+        body = _signed(actor, {"comment": comment})
+        return self._ask("POST", f"segments/{_segment(key)}/remove", body=body)
+
+    def templates(self) -> list[Document]:
+        """The newest version of each template."""
+        return list(self.pages("templates"))
+
+    def template(self, reference: str) -> Document:
+        """A template by its name, or one version such as `careful@3`."""
+        return self._ask("GET", f"templates/{_segment(reference)}")
+
+    def save_template(self, name: str, document: Mapping[str, Any], *, actor: str | None = None) -> Document:
+        """The next version of a template."""
+        return self._ask("PUT", f"templates/{_segment(name)}", body=_signed(actor, document))
+
+    def freeze_windows(self) -> Document:
+        """The freeze windows of the environment."""
+        return self._ask("GET", "freeze-windows")
+
+    def save_freeze_windows(self, document: Mapping[str, Any], *, actor: str | None = None) -> Document:
+        """Replace the freeze windows of the environment."""
+        return self._ask("PUT", "freeze-windows", body=_signed(actor, document))
 
     def rollouts(self, flag: str | None = None) -> list[Document]:
         """Rollouts, newest first."""
@@ -82,10 +137,12 @@ class RemoteController:
         """A draft from a rollout document."""
         return self._ask("POST", "rollouts", body=_signed(actor, document))
 
-    def act(self, reference: str, event: str, *, actor: str | None = None, comment: str = "") -> Document:
-        """Ask for an event such as `start` or `roll_back`; the rollout after it."""
+    def act(
+        self, reference: str, event: str, *, actor: str | None = None, comment: str = "", **further: Any
+    ) -> Document:
+        """Ask for an event such as `start` or `roll_back`, with what further the event takes; the rollout after it."""
         path = f"rollouts/{_segment(reference)}/{_segment(event)}"
-        return self._ask("POST", path, body=_signed(actor, {"comment": comment}))
+        return self._ask("POST", path, body=_signed(actor, {"comment": comment} | further))
 
     def judge(
         self,

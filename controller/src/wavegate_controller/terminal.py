@@ -1,5 +1,6 @@
 """Rollouts on a terminal: rich renderables made of API documents and nothing else."""
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
@@ -181,6 +182,48 @@ def flags_table(documents: Iterable[Document]) -> RenderableType:
             else _cut(Text("  ").join([_state(rollout), Text(f"{rollout['percent']:g} %"), wave_track(rollout)])),
         )
     return table if table.row_count else Text("no flags; `wavegate flag create KEY` makes one")
+
+
+def stale_table(report: Document) -> RenderableType:
+    """Flags that have done their work, and why."""
+    table = _table("flag", "since")
+    table.add_column("why", ratio=1)
+    for flag in report["items"]:
+        for reason in flag["reasons"]:
+            table.add_row(_text(flag["flag"], "bold"), reason["since"][:10], _text(reason["sentence"]))
+    parts: list[RenderableType] = [table if table.row_count else Text("no stale flags")]
+    if report["notice"]:
+        parts.append(_text(f"nobody could say which flags are evaluated: {report['notice']}", "dim"))
+    return Group(*parts)
+
+
+def segments_table(documents: Iterable[Document]) -> RenderableType:
+    """Segments with their conditions."""
+    table = _table("segment", "version")
+    table.add_column("condition", ratio=1)
+    for document in documents:
+        condition = json.dumps(document["condition"], ensure_ascii=False)
+        table.add_row(_text(document["key"], "bold"), str(document["version"]), _text(condition))
+    return table if table.row_count else Text("no segments; `wavegate segment save --help` shows how to make one")
+
+
+def templates_table(documents: Iterable[Document]) -> RenderableType:
+    """Templates with their waves."""
+    table = _table("template", "waves")
+    table.add_column("for", ratio=1)
+    for document in documents:
+        waves = ", ".join(f"{wave['percent']:g} %" for wave in document["plan"]["waves"])
+        name = f"{document['name']}@{document['version']}"
+        table.add_row(_text(name, "bold"), waves, _text(document["description"]))
+    return table if table.row_count else Text("no templates; `wavegate template save --help` shows how to make one")
+
+
+def freeze_table(calendar: Document) -> RenderableType:
+    """Freeze windows."""
+    table = _table("window", "from", "to", "time zone")
+    for window in calendar["freeze_windows"]:
+        table.add_row(_text(window["name"], "bold"), window["from"], window["to"], _text(window["time_zone"]))
+    return table if table.row_count else Text("no freeze windows: exposure may rise at any time")
 
 
 def presets_table(documents: Iterable[Document]) -> RenderableType:

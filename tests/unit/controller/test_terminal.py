@@ -103,7 +103,7 @@ def test_a_hold_says_why_and_until_when_and_what_may_be_asked():
 
     assert f"holds cannot_measure: latency: {OUTAGE}" in panel
     assert "until all gates pass, at 12:15:00 UTC at the earliest; next look at 12:00:15 UTC" in panel
-    assert "possible pause, promote, step-back, roll-back, cancel" in panel
+    assert "possible pause, pin, promote, step-back, roll-back, cancel" in panel
     assert "since 12:00:00 UTC: promote by ada bored" in panel
 
 

@@ -10,6 +10,7 @@ from werkzeug.exceptions import Unauthorized
 
 from wavegate_controller.api import errors
 from wavegate_controller.api.audit import audit
+from wavegate_controller.api.catalog import freezes, plans, segments
 from wavegate_controller.api.decisions import decisions
 from wavegate_controller.api.events import events
 from wavegate_controller.api.flags import flags
@@ -30,7 +31,21 @@ MAX_BODY: Final = 1024 * 1024
 document: Final = Operations("document", "This description of the API.", is_open=True)
 
 #: All that the API can do, in the order in which it is documented.
-OPERATIONS: Final = (flags, rollouts, decisions, audit, events, notifications, presets, status, document, health)
+OPERATIONS: Final = (
+    flags,
+    segments,
+    rollouts,
+    plans,
+    freezes,
+    decisions,
+    audit,
+    events,
+    notifications,
+    presets,
+    status,
+    document,
+    health,
+)
 
 
 @document.get("/openapi.json", "Describe the API", answer=AnyShown)

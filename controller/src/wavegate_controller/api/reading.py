@@ -7,7 +7,14 @@ from flask import request
 from pydantic import Field
 from werkzeug.exceptions import BadRequest, UnsupportedMediaType
 
-from wavegate_controller.documents import RolloutDocument, parse
+from wavegate_controller.documents import (
+    CalendarDocument,
+    FlagChange,
+    RolloutDocument,
+    SegmentDocument,
+    TemplateDocument,
+    parse,
+)
 from wavegate_controller.documents.reading import Document, examples
 from wavegate_controller.domain.errors import Invalid
 
@@ -21,6 +28,88 @@ class Act(Document):
 
     actor: str | None = Field(default=None, description="Who asks; left out where a token says it.")
     comment: str = Field(default="", description="Why.")
+
+
+class Raise(Act):
+    """What may raise exposure, signed."""
+
+    model_config = examples({"actor": "ada", "comment": "the first hundred answers read well"})
+
+    override_freeze: bool = Field(default=False, description="Do it in a freeze window all the same; needs a comment.")
+
+
+class PinIt(Act):
+    """Where to hold a rollout, signed."""
+
+    model_config = examples({"actor": "ada", "comment": "until the vendor answers", "percent": 10})
+
+    percent: float | None = Field(
+        default=None, description="Of the wave to hold, this one or a lower one; by default this one."
+    )
+
+
+class ChangedFlag(FlagChange):
+    """What to change of a flag, signed."""
+
+    model_config = examples({"deny": ["user-13"], "actor": "ada", "comment": "asked to be left out"})
+
+    actor: str | None = Field(default=None, description="Who asks; left out where a token says it.")
+    comment: str = Field(default="", description="Why.")
+    override_freeze: bool = Field(default=False, description="Do it in a freeze window all the same; needs a comment.")
+    version: int | None = Field(default=None, ge=1, description="The version that was read; refused when it is over.")
+
+    def change(self) -> FlagChange:
+        """Without the signature."""
+        given = self.model_fields_set & FlagChange.model_fields.keys()
+        return FlagChange.model_construct(given, **{name: getattr(self, name) for name in FlagChange.model_fields})
+
+
+class SavedSegment(SegmentDocument):
+    """A segment to keep, signed."""
+
+    model_config = examples(
+        {"condition": {"attribute": "country", "operator": "in", "value": ["NO", "SE"]}, "actor": "ada"}
+    )
+
+    actor: str | None = Field(default=None, description="Who asks; left out where a token says it.")
+    comment: str = Field(default="", description="Why.")
+    override_freeze: bool = Field(default=False, description="Do it in a freeze window all the same; needs a comment.")
+    version: int | None = Field(default=None, ge=0, description="The version that was read, 0 for none.")
+
+
+class Removal(Act):
+    """What is to go, signed."""
+
+    model_config = examples({"actor": "ada", "comment": "nobody asks for it any more", "version": 3})
+
+    version: int | None = Field(default=None, ge=1, description="The version that was read; refused when it is over.")
+
+
+class SavedTemplate(TemplateDocument):
+    """A plan to keep by name, signed."""
+
+    model_config = examples({"description": "For what costs money", "plan": {"hold_out": 5}, "actor": "ada"})
+
+    actor: str | None = Field(default=None, description="Who asks; left out where a token says it.")
+    comment: str = Field(default="", description="Why.")
+    version: int | None = Field(default=None, ge=0, description="The version that was read, 0 for none.")
+
+
+class SavedCalendar(CalendarDocument):
+    """When nothing raises exposure, signed."""
+
+    model_config = examples(
+        {
+            "freeze_windows": [
+                {"name": "weekend", "time_zone": "Europe/Berlin", "from": "fri 16:00", "to": "mon 08:00"},
+            ],
+            "actor": "ada",
+        }
+    )
+
+    actor: str | None = Field(default=None, description="Who asks; left out where a token says it.")
+    comment: str = Field(default="", description="Why.")
+    version: int | None = Field(default=None, ge=0, description="The version that was read, 0 for none.")
 
 
 class Judged(Act):

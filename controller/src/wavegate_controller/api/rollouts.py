@@ -7,10 +7,11 @@ from flask import url_for
 from flask.typing import ResponseReturnValue
 from pydantic import Field
 
-from wavegate_controller.api.operations import Operations
+from wavegate_controller.api.operations import Handler, Operations
 from wavegate_controller.api.paging import Page, PageQuery, page
-from wavegate_controller.api.reading import Act, Judged, SignedRollout
+from wavegate_controller.api.reading import Act, Judged, PinIt, Raise, SignedRollout
 from wavegate_controller.documents import decision_to_document, rollout_to_document
+from wavegate_controller.documents.plans import weight_of
 from wavegate_controller.documents.shown import DecisionShown, RolloutShown
 from wavegate_controller.domain.access import Principal
 from wavegate_controller.domain.errors import Conflict, EventRefused, Invalid, NotFound, StaleVersion
@@ -32,9 +33,13 @@ _ACTS: Final = {
     Event.RESUME: "Go on; the wave bakes anew",
     Event.STEP_BACK: "Go one wave back, paused",
     Event.ROLL_BACK: "Bring everybody back to the stable variant, at once",
+    Event.UNPIN: "Let the plan decide again; the wave bakes anew",
     Event.RESTART: "Begin a rolled-back rollout again at its first wave",
     Event.CANCEL: "Give up for good: everybody back to the stable variant",
 }
+
+#: Those that may raise exposure, and so may have to override a freeze window.
+_RAISING: Final = frozenset({Event.START, Event.PROMOTE, Event.APPROVE, Event.RESTART})
 
 rollouts: Final = Operations("rollouts", "A flag's way from its stable to its candidate variant, wave by wave.")
 
@@ -93,16 +98,37 @@ def judge_rollout(services: Services, by: Principal, reference: str, body: Judge
     return rollout_shown(queries.rollout_view(services, rollout.id, by=by))
 
 
+@rollouts.post(
+    "/rollouts/{reference}/pin",
+    "Hold it in this or a lower wave, whatever the gates say",
+    answer=RolloutShown,
+    problems=[Conflict, EventRefused, StaleVersion],
+)
+def pin_rollout(services: Services, by: Principal, reference: str, body: PinIt) -> ResponseReturnValue:
+    """Nothing automatic moves it until it is unpinned; a breach is flagged."""
+    weight = None if body.percent is None else weight_of("percent", body.percent)
+    return _act(services, reference, Event.PIN, by=by, comment=body.comment, weight=weight)
+
+
+def _act(services: Services, reference: str, event: Event, *, by: Principal, **signed: Any) -> ResponseReturnValue:
+    rollout = queries.rollout_view(services, reference, by=by).rollout
+    service.act(services, rollout.id, event, by=by, **signed)
+    return rollout_shown(queries.rollout_view(services, rollout.id, by=by))
+
+
 def _declare(event: Event, summary: str) -> None:
     def act(services: Services, by: Principal, reference: str, body: Act) -> ResponseReturnValue:
-        rollout = queries.rollout_view(services, reference, by=by).rollout
-        service.act(services, rollout.id, event, by=by, comment=body.comment)
-        return rollout_shown(queries.rollout_view(services, rollout.id, by=by))
+        return _act(services, reference, event, by=by, comment=body.comment)
 
-    act.__name__ = f"{event}_rollout"
-    act.__doc__ = "Refused with the state unchanged where the state does not take it."
+    def act_raising(services: Services, by: Principal, reference: str, body: Raise) -> ResponseReturnValue:
+        override = body.override_freeze
+        return _act(services, reference, event, by=by, comment=body.comment, override_freeze=override)
+
+    handler: Handler = act_raising if event in _RAISING else act
+    handler.__name__ = f"{event}_rollout"
+    handler.__doc__ = "Refused with the state unchanged where the state does not take it."
     path = f"/rollouts/{{reference}}/{event}"
-    rollouts.post(path, summary, answer=RolloutShown, problems=[Conflict, EventRefused, StaleVersion])(act)
+    rollouts.post(path, summary, answer=RolloutShown, problems=[Conflict, EventRefused, StaleVersion])(handler)
 
 
 for _event, _summary in _ACTS.items():

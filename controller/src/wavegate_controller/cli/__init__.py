@@ -9,8 +9,11 @@ import click
 COMMANDS: Final = {
     "demo": "Watch one AI feature climb to 100 % and another roll itself back.",
     "serve": "Run a controller until it gets SIGTERM or SIGINT.",
-    "flag": "Create flags, show them, and stop them at once.",
+    "flag": "Create flags, show and change them, and stop them at once.",
     "rollout": "Create rollouts, watch them, and act on them.",
+    "segment": "Name conditions, for the rules of any flag.",
+    "template": "Name plans, for rollouts to copy.",
+    "freeze": "Say when nothing raises exposure.",
     "estimate": "How long each wave of a plan will take at this traffic, and what it can see.",
     "explain": "Make decision ID again from its evidence, with every number beside its limit.",
     "lint": "Look at the gates of a plan with the metrics server at hand, before they judge anybody.",

@@ -1,18 +1,26 @@
 """`wavegate flag`."""
 
 import json
-from typing import Any
+from typing import Any, TextIO
 
 import click
 
-from wavegate_controller.cli.session import Session, signed, speaks_to_controller
+from wavegate_controller.cli.session import (
+    Session,
+    may_override,
+    overriding,
+    read_file,
+    signed,
+    speaks_to_controller,
+)
+from wavegate_controller.documents import FlagChange
 from wavegate_controller.remote import Document
-from wavegate_controller.terminal import flags_table
+from wavegate_controller.terminal import flags_table, stale_table
 
 
 @click.group
 def flag() -> None:
-    """Create flags, show them, and stop them at once."""
+    """Create flags, show and change them, and stop them at once."""
 
 
 @flag.command("list")
@@ -68,12 +76,57 @@ def disable(session: Session, key: str, name: str | None, comment: str) -> None:
 
 @flag.command
 @click.argument("key")
+@may_override
 @signed
 @speaks_to_controller
-def enable(session: Session, key: str, name: str | None, comment: str) -> None:
-    """Undo the emergency stop: the rollout's weight holds again."""
+def enable(session: Session, key: str, name: str | None, comment: str, override_freeze: bool) -> None:
+    """Undo the emergency stop: the rollout's weight holds again, and its wave bakes anew."""
+    further = overriding(override_freeze)
     actor = session.signature(name)
-    _show(session, session.controller.set_enabled(key, enabled=True, actor=actor, comment=comment))
+    _show(session, session.controller.set_enabled(key, enabled=True, actor=actor, comment=comment, **further))
+
+
+@flag.command
+@click.argument("key")
+@click.option("-f", "--file", type=click.File(encoding="utf-8"), required=True, help="YAML or JSON; - for stdin.")
+@may_override
+@signed
+@speaks_to_controller
+def change(session: Session, *, key: str, file: TextIO, name: str | None, comment: str, override_freeze: bool) -> None:
+    """Change what the file says of a flag; what it leaves out stays. Refused if somebody else changes it meanwhile."""
+    change = read_file(FlagChange, file)
+    version = session.controller.flag(key)["version"]
+    signed_change = change | {"comment": comment, "version": version} | overriding(override_freeze)
+    _show(session, session.controller.change_flag(key, signed_change, actor=session.signature(name)))
+
+
+@flag.command
+@click.argument("key")
+@signed
+@speaks_to_controller
+def archive(session: Session, key: str, name: str | None, comment: str) -> None:
+    """Take a flag out of the ruleset; refused while a rollout has not ended or another flag needs it."""
+    _show(session, session.controller.archive_flag(key, actor=session.signature(name), comment=comment))
+
+
+@flag.command
+@click.argument("key")
+@may_override
+@signed
+@speaks_to_controller
+def restore(session: Session, key: str, name: str | None, comment: str, override_freeze: bool) -> None:
+    """Bring an archived flag back as it was."""
+    further = overriding(override_freeze)
+    _show(session, session.controller.restore_flag(key, actor=session.signature(name), comment=comment, **further))
+
+
+@flag.command
+@click.option("--days", type=click.IntRange(0, 3650), default=30, show_default=True, help="How long it must be so.")
+@speaks_to_controller
+def stale(session: Session, days: int) -> None:
+    """The flags that have done their work, and why."""
+    report = session.controller.stale_flags(days=days)
+    session.show(report, stale_table(report))
 
 
 def _show(session: Session, document: Document) -> None:

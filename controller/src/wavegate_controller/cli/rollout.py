@@ -6,7 +6,7 @@ from typing import Any, Final, TextIO
 import click
 
 from wavegate_controller.cli.failure import Misused
-from wavegate_controller.cli.session import Session, signed, speaks_to_controller
+from wavegate_controller.cli.session import Session, may_override, overriding, signed, speaks_to_controller
 from wavegate_controller.cli.watching import watch_all, watch_one
 from wavegate_controller.clock import SystemClock
 from wavegate_controller.documents import RolloutDocument, parse_text, plan_to_document
@@ -21,11 +21,15 @@ ACTS: Final = {
     Event.REJECT: "Decline the next wave: stay, paused; needs -m.",
     Event.PAUSE: "Stay at this percentage until resumed.",
     Event.RESUME: "Go on; the wave bakes anew.",
+    Event.PIN: "Hold it in this or a lower wave, whatever the gates say; needs -m.",
+    Event.UNPIN: "Let the plan decide again; the wave bakes anew.",
     Event.STEP_BACK: "One wave back, paused.",
     Event.ROLL_BACK: "Everybody back to the stable variant, at once.",
     Event.RESTART: "Begin a rolled-back rollout again at its first wave; needs -m.",
     Event.CANCEL: "Give up for good: everybody back to the stable variant.",
 }
+#: Those that may raise exposure.
+_RAISING: Final = frozenset({Event.START, Event.PROMOTE, Event.APPROVE, Event.RESTART})
 _MOVES_SHOWN: Final = 5
 
 
@@ -43,6 +47,7 @@ def rollout() -> None:
 @click.option("--candidate", metavar="VARIANT", help="The variant to roll out.  [default: on]")
 @click.option("--waves", metavar="PERCENTS", help="Such as 10,25,50,100, which is the default.")
 @click.option("--bake", metavar="DURATION", help="Least time in each wave, such as 10m.  [default: 15m]")
+@click.option("--template", metavar="NAME", help="Instead of waves: a plan that the environment keeps by name.")
 @click.option("--start", is_flag=True, help="Start it, too.")
 @signed
 @speaks_to_controller
@@ -54,6 +59,7 @@ def create(  # noqa: PLR0913 - one argument for each option
     candidate: str | None,
     waves: str | None,
     bake: str | None,
+    template: str | None,
     start: bool,
     name: str | None,
     comment: str,
@@ -62,11 +68,15 @@ def create(  # noqa: PLR0913 - one argument for each option
     if (file is None) == (flag is None):
         raise click.UsageError("say what to roll out: either -f FILE or --flag KEY")
     if file is not None:
-        if candidate or waves or bake:
-            raise click.UsageError("--candidate, --waves and --bake go with --flag; the file says them itself")
+        if candidate or waves or bake or template:
+            raise click.UsageError(
+                "--candidate, --waves, --bake and --template go with --flag; the file says them itself"
+            )
         document = _from_file(file)
     else:
-        document = _from_options(flag, candidate, waves, bake)
+        if template and (waves or bake):
+            raise click.UsageError("--template is a whole plan: leave out --waves and --bake")
+        document = _from_options(flag, candidate, waves, bake) | ({"template": template} if template else {})
     actor = session.signature(name)
     created = session.controller.create_rollout(document, actor=actor)
     if start:
@@ -160,7 +170,9 @@ def _from_file(file: TextIO) -> dict[str, Any]:
     except UnicodeDecodeError as error:
         raise Misused(f"{file.name} is not UTF-8 text: {error}") from None
     document = parse_text(RolloutDocument, text)
-    return document.model_dump(exclude={"plan"}) | {"plan": plan_to_document(document.plan_to_domain())}
+    plan = plan_to_document(document.plan_to_domain())
+    given = document.model_dump(exclude={"plan"}, exclude_none=True)
+    return given if document.template is not None else given | {"plan": plan}
 
 
 def _from_options(flag: str | None, candidate: str | None, waves: str | None, bake: str | None) -> dict[str, Any]:
@@ -185,10 +197,24 @@ def _act(event: Event, sentence: str) -> click.Command:
     @click.argument("reference")
     @signed
     @speaks_to_controller
-    def act(session: Session, reference: str, name: str | None, comment: str) -> None:
-        document = session.controller.act(reference, event, actor=session.signature(name), comment=comment)
+    def act(
+        session: Session,
+        *,
+        reference: str,
+        name: str | None,
+        comment: str,
+        override_freeze: bool = False,
+        percent: float | None = None,
+    ) -> None:
+        further = overriding(override_freeze) | ({} if percent is None else {"percent": percent})
+        actor = session.signature(name)
+        document = session.controller.act(reference, event, actor=actor, comment=comment, **further)
         session.show(document, rollout_panel(document, now=SystemClock().now()))
 
+    if event in _RAISING:
+        act = may_override(act)
+    if event is Event.PIN:
+        act = click.option("--percent", type=float, help="Of the wave to hold; by default the present one.")(act)
     command: Callable[..., click.Command] = click.command(event.replace("_", "-"), help=sentence)
     return command(act)
 

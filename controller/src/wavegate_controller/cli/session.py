@@ -5,12 +5,14 @@ import json
 import os
 from collections.abc import Callable
 from functools import wraps
-from typing import Concatenate, Final, ParamSpec
+from typing import Any, Concatenate, Final, ParamSpec, TextIO
 
 import click
 from rich.console import Console, RenderableType
 
 from wavegate_controller.cli.failure import Misused, Refused, Unreachable
+from wavegate_controller.documents import parse_text
+from wavegate_controller.documents.reading import Model
 from wavegate_controller.domain.errors import Invalid
 from wavegate_controller.remote import RemoteController, RemoteProblem, RemoteUnreachable
 
@@ -68,3 +70,23 @@ def signed(command: Callable[Arguments, None]) -> Callable[Arguments, None]:
     comment = click.option("-m", "--comment", default="", help="Why; kept with the decision.")
     name = click.option("--as", "name", metavar="NAME", help="Who signs; by default the token's owner, or you.")
     return comment(name(command))
+
+
+def may_override(command: Callable[Arguments, None]) -> Callable[Arguments, None]:
+    """Add --override-freeze."""
+    text = "Raise exposure in a freeze window all the same: an admin's, needs -m."
+    return click.option("--override-freeze", is_flag=True, help=text)(command)
+
+
+def overriding(override_freeze: bool) -> dict[str, Any]:
+    """What to send of it."""
+    return {"override_freeze": True} if override_freeze else {}
+
+
+def read_file(model: type[Model], file: TextIO) -> dict[str, Any]:
+    """A document from a file, read here, so that a mistake is named before anything is sent."""
+    try:
+        text = file.read()
+    except UnicodeDecodeError as error:
+        raise Misused(f"{file.name} is not UTF-8 text: {error}") from None
+    return parse_text(model, text).model_dump(by_alias=True, exclude_unset=True, mode="json")

@@ -1,16 +1,20 @@
 """A flag as a document."""
 
+from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from pydantic import Field
 
 from wavegate.evaluation import Generation
-from wavegate_controller.documents.reading import Document, examples
-from wavegate_controller.domain.flag import Flag
+from wavegate_controller.documents.reading import examples
+from wavegate_controller.documents.targeting import TargetingDocument, targeting_to_document, targeting_to_domain
+from wavegate_controller.domain.errors import Invalid
+from wavegate_controller.domain.flag import Flag, Stop
 
 
-class FlagDocument(Document):
+class FlagDocument(TargetingDocument):
     """A flag to create; without variants it is a boolean one, `off` by default."""
 
     model_config = examples(
@@ -42,8 +46,62 @@ class FlagDocument(Document):
         Raises:
             Invalid: naming the field.
         """
-        values = self.model_dump() | {"generation": Generation(self.generation)}
-        return Flag(environment=environment, created_at=now, updated_at=now, **values)
+        dumped = self.model_dump(by_alias=True)
+        return Flag(
+            environment=environment,
+            created_at=now,
+            updated_at=now,
+            **_values(dumped, dumped, now=now),
+        )
+
+
+class FlagChange(TargetingDocument):
+    """What to change of a flag; what is left out stays as it is."""
+
+    model_config = examples({"description": "Summaries by the new model."}, {"deny": ["user-13"]})
+
+    description: str | None = None
+    variants: dict[str, Any] | None = Field(default=None, description="All of them, not only those that change.")
+    default_variant: str | None = None
+    salt: str | None = None
+    bucket_by: str | None = None
+    generation: Literal["v2", "v3"] | None = None
+
+    def applied(self, flag: Flag, *, now: datetime) -> Flag:
+        """The flag with these changes, its version one higher.
+
+        Raises:
+            Invalid: naming the field.
+        """
+        given = self.model_dump(by_alias=True, include=self.model_fields_set)
+        for name in ("description", "variants", "default_variant", "generation"):
+            if name in given and given[name] is None:
+                raise Invalid(name, "is null", "a value, or leave the field out")
+        whole = flag_to_document(flag) | given
+        return replace(flag, updated_at=now, version=flag.version + 1, **_values(whole, given, now=now))
+
+
+#: What a flag's document and the flag itself have under the same names.
+_PLAIN: Final = ("key", "description", "variants", "default_variant", "salt", "bucket_by")
+
+
+def _values(whole: Mapping[str, Any], given: Mapping[str, Any], *, now: datetime) -> dict[str, Any]:
+    """The fields of a flag; a pilot that is given has its people from now on."""
+    targeting = dict(whole)
+    if given.get("pilot"):
+        targeting["pilot"] = {name: value for name, value in given["pilot"].items() if value not in (None, [])}
+    return {
+        **{name: whole[name] for name in _PLAIN},
+        "generation": Generation(whole["generation"]),
+        **_checked(whole, targeting, now=now),
+    }
+
+
+def _checked(whole: Mapping[str, Any], targeting: Mapping[str, Any], *, now: datetime) -> dict[str, Any]:
+    variants, default_variant = whole["variants"], whole["default_variant"]
+    if default_variant not in variants:
+        return {}  # `Flag` refuses that, with what else is wrong with its variants
+    return targeting_to_domain(targeting, variants=variants, default_variant=default_variant, now=now)
 
 
 def flag_to_document(flag: Flag) -> dict[str, Any]:
@@ -61,4 +119,11 @@ def flag_to_document(flag: Flag) -> dict[str, Any]:
         "created_at": flag.created_at.isoformat(),
         "updated_at": flag.updated_at.isoformat(),
         "version": flag.version,
+        "stopped": flag.stopped and _stop_to_document(flag.stopped),
+        "archived_at": None if flag.archived_at is None else flag.archived_at.isoformat(),
+        **targeting_to_document(flag),
     }
+
+
+def _stop_to_document(stop: Stop) -> dict[str, Any]:
+    return {"by": stop.by, "at": stop.at.isoformat(), "reason": stop.reason}

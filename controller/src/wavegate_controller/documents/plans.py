@@ -8,6 +8,11 @@ from pydantic import Field
 
 from wavegate.evaluation import FULL_WEIGHT
 from wavegate_controller.documents.duration import format_duration
+from wavegate_controller.documents.freeze import (
+    FreezeWindowDocument,
+    freeze_window_to_document,
+    freeze_windows_to_domain,
+)
 from wavegate_controller.documents.gates import (
     AnyGateDocument,
     SilenceDocument,
@@ -24,6 +29,7 @@ from wavegate_controller.domain.plan import (
     GuardrailSettings,
     OnBreach,
     OnInconclusive,
+    OnTimeLimit,
     Plan,
     Wave,
     percent,
@@ -39,6 +45,13 @@ class WaveDocument(Document):
     percent: float = Field(description="Share of the users that get the candidate, in percent; steps of 0.001.")
     bake: Duration = Field(default="15m", validate_default=True, description="Least time in this wave.")
     approval: Literal["auto", "manual"] = Field(default="auto", description="Whether a human must open the next wave.")
+    approvers: int = Field(
+        default=1, description="How many must approve, each once; the author of the rollout does not count."
+    )
+    time_limit: Duration | None = Field(default=None, description="Longest time in this wave; by default none.")
+    on_time_limit: Literal["ask", "pause", "roll_back"] = Field(
+        default="ask", description="What becomes of a wave whose time limit is over."
+    )
     target: Duration | None = Field(
         default=None, description="From then on it passes without evidence of harm; by default 4 times the bake."
     )
@@ -108,6 +121,12 @@ class PlanDocument(Document):
         default=0, description="Percent of the users that the candidate is kept from, at 100 % too, to compare with."
     )
     keep_hold_out: bool = Field(default=False, description="Whether they stay held out when the rollout has completed.")
+    final_bake: Duration | None = Field(
+        default=None, description="How long to watch on after the last wave before it is completed; by default not."
+    )
+    freeze_windows: list[FreezeWindowDocument] = Field(
+        default_factory=list, description="When nothing raises exposure, beside the windows of the environment."
+    )
 
     def to_domain(self) -> Plan:
         """The plan.
@@ -129,8 +148,10 @@ class PlanDocument(Document):
             guardrail=_at("guardrail", GuardrailDocument.to_domain, self.guardrail),
             on_no_data=silence_to_domain("on_no_data", self.on_no_data),
             on_cannot_measure=silence_to_domain("on_cannot_measure", self.on_cannot_measure),
-            hold_out=_weight("hold_out", self.hold_out),
+            hold_out=weight_of("hold_out", self.hold_out),
             keep_hold_out=self.keep_hold_out,
+            final_bake=self.final_bake,
+            freeze_windows=freeze_windows_to_domain(self.freeze_windows, "freeze_windows"),
         )
 
 
@@ -142,6 +163,9 @@ def plan_to_document(plan: Plan) -> dict[str, Any]:
                 "percent": percent(wave.weight),
                 "bake": format_duration(wave.bake),
                 "approval": wave.approval.value,
+                "approvers": wave.approvers,
+                "time_limit": _duration(wave.time_limit),
+                "on_time_limit": wave.on_time_limit.value,
                 "target": _duration(wave.target),
                 "suspicion_limit": _duration(wave.suspicion_limit),
                 "maximum": _duration(wave.maximum),
@@ -166,6 +190,8 @@ def plan_to_document(plan: Plan) -> dict[str, Any]:
         "on_cannot_measure": silence_to_document(plan.on_cannot_measure),
         "hold_out": percent(plan.hold_out),
         "keep_hold_out": plan.keep_hold_out,
+        "final_bake": _duration(plan.final_bake),
+        "freeze_windows": [freeze_window_to_document(each) for each in plan.freeze_windows],
     }
 
 
@@ -178,9 +204,12 @@ def _at(path: str, build: Callable[[Source], Result], source: Source) -> Result:
 
 def _wave(wave: WaveDocument) -> Wave:
     return Wave(
-        weight=_weight("percent", wave.percent),
+        weight=weight_of("percent", wave.percent),
         bake=wave.bake,
         approval=Approval(wave.approval),
+        approvers=wave.approvers,
+        time_limit=wave.time_limit,
+        on_time_limit=OnTimeLimit(wave.on_time_limit),
         target=wave.target,
         suspicion_limit=wave.suspicion_limit,
         maximum=wave.maximum,
@@ -191,7 +220,12 @@ def _duration(duration: timedelta | None) -> str | None:
     return None if duration is None else format_duration(duration)
 
 
-def _weight(field: str, share: float) -> int:
+def weight_of(field: str, share: float) -> int:
+    """A percentage in 1/100,000.
+
+    Raises:
+        Invalid: naming the field.
+    """
     weight = share * FULL_WEIGHT / 100
     if abs(weight - round(weight)) > 1e-6:  # noqa: PLR2004 - what binary fractions leave of a decimal one
         raise Invalid(field, f"{share} is too fine", "steps of 0.001")

@@ -20,6 +20,9 @@ class RolloutDocument(Document):
     candidate: str = Field(default="on", description="Variant that is rolled out.")
     stable: str | None = Field(default=None, description="Variant that it replaces; by default what is served now.")
     plan: PlanDocument = Field(default_factory=PlanDocument)
+    template: str | None = Field(
+        default=None, description="Instead of a plan: a template of the environment, such as careful or careful@3."
+    )
 
     def plan_to_domain(self) -> Plan:
         """The plan.
@@ -27,6 +30,8 @@ class RolloutDocument(Document):
         Raises:
             Invalid: naming the field by its path in this document.
         """
+        if self.template is not None and "plan" in self.model_fields_set:
+            raise Invalid("plan", "stands beside template", "one of the two: a template is a whole plan")
         try:
             return self.plan.to_domain()
         except Invalid as refusal:

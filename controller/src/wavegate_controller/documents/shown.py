@@ -5,11 +5,14 @@ from typing import Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from wavegate_controller.documents.freeze import FreezeWindowDocument
 from wavegate_controller.documents.gates import AnyGateDocument
 from wavegate_controller.documents.plans import PlanDocument
+from wavegate_controller.documents.targeting import PrerequisiteDocument, RuleDocument
 from wavegate_controller.domain.decision import DecisionReason
 from wavegate_controller.domain.guardrail import Interval, MetricKind, Outcome, Reason, Totals
 from wavegate_controller.domain.rollout import PauseReason, State
+from wavegate_controller.domain.staleness import StaleReason
 from wavegate_controller.domain.transitions import Event
 from wavegate_controller.domain.verdict import VerdictKind
 
@@ -108,7 +111,33 @@ class WaveShown(Shown):
     of: int
     percent: float
     since: datetime
-    baked_at: datetime
+    baked_at: datetime = Field(description="When it may be left upwards, time that nobody watched not counted.")
+    final_bake_since: datetime | None = Field(description="Since when it is watched after its last wave.")
+    overdue_at: datetime | None = Field(description="When its time limit ends.")
+
+
+class ApprovalShown(Shown):
+    """One approver's yes."""
+
+    by: str
+    at: datetime
+    comment: str
+
+
+class ApprovalsShown(Shown):
+    """What a wave that waits needs, and what it has."""
+
+    needed: int
+    given: list[ApprovalShown]
+
+
+class PinShown(Shown):
+    """A human's hold: nothing automatic moves the rollout."""
+
+    by: str
+    at: datetime
+    reason: str
+    breached_at: datetime | None = Field(description="Since when the gates are breached under it.")
 
 
 class RolloutShown(Shown):
@@ -125,6 +154,8 @@ class RolloutShown(Shown):
     hold_out: float
     flag_enabled: bool
     wave: WaveShown | None
+    approvals: ApprovalsShown | None = Field(description="While it awaits approval.")
+    pin: PinShown | None
     possible: list[Event]
     created_by: str
     created_at: datetime
@@ -135,7 +166,27 @@ class RolloutShown(Shown):
     latest_decision: DecisionShown | None = Field(description="Holds included.")
     moved_by: DecisionShown | None = Field(description="The newest decision that changed something.")
     guardrail: GuardrailShown | None = Field(description="Where one rollout is asked for and gates compare.")
+    template: str | None = Field(description="Name and version of the template that its plan is a copy of.")
     plan: PlanDocument
+
+
+class StopShown(Shown):
+    """Who stopped a flag."""
+
+    by: str
+    at: datetime
+    reason: str
+
+
+class ShownPilot(Shown):
+    """The few who get the candidate before any percentage."""
+
+    variant: str
+    keys: list[str] = Field(default_factory=list)
+    condition: dict[str, Any] | None = Field(default=None, alias="if")
+    limit: int | None = None
+    opted_out: list[str] = Field(default_factory=list)
+    since: datetime = Field(description="When these people were chosen.")
 
 
 class FlagShown(Shown):
@@ -153,7 +204,72 @@ class FlagShown(Shown):
     created_at: datetime
     updated_at: datetime
     version: int
+    stopped: StopShown | None = Field(description="Who disabled it; null while it is enabled.")
+    archived_at: datetime | None = Field(description="Since when it is out of the ruleset.")
+    prerequisites: list[PrerequisiteDocument]
+    deny: list[str]
+    allow: dict[str, list[str]]
+    rules: list[RuleDocument]
+    pilot: ShownPilot | None
+    stale: Literal["keep", "default"]
     rollout: RolloutShown | None
+
+
+class StaleReasonShown(Shown):
+    """Why a flag has done its work."""
+
+    reason: StaleReason
+    since: datetime
+    sentence: str
+
+
+class StaleFlagShown(Shown):
+    """A flag that has done its work."""
+
+    flag: str
+    description: str
+    reasons: list[StaleReasonShown]
+
+
+class StaleReportShown(Shown):
+    """All of them."""
+
+    items: list[StaleFlagShown]
+    notice: str | None = Field(description="Why nobody could say which flags are evaluated.")
+
+
+class SegmentShown(Shown):
+    """A named condition."""
+
+    key: str
+    environment: str
+    description: str
+    condition: dict[str, Any]
+    created_at: datetime
+    updated_at: datetime
+    version: int
+
+
+class TemplateShown(Shown):
+    """One version of a plan with a name."""
+
+    name: str
+    environment: str
+    version: int
+    description: str
+    plan: PlanDocument
+    created_by: str
+    created_at: datetime
+
+
+class CalendarShown(Shown):
+    """When nothing raises exposure."""
+
+    environment: str
+    freeze_windows: list[FreezeWindowDocument]
+    updated_by: str
+    updated_at: datetime | None
+    version: int = Field(description="0 where there never was one.")
 
 
 class AgainShown(Shown):

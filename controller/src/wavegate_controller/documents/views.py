@@ -8,8 +8,8 @@ from wavegate_controller.documents.plans import plan_to_document
 from wavegate_controller.domain.guardrail import Assessment
 from wavegate_controller.domain.plan import percent
 from wavegate_controller.domain.record import DecisionRecord
-from wavegate_controller.domain.rollout import Rollout
-from wavegate_controller.domain.transitions import REQUESTS, allowed
+from wavegate_controller.domain.rollout import Pin, Rollout, State
+from wavegate_controller.domain.transitions import possible
 
 
 def rollout_to_document(
@@ -37,7 +37,9 @@ def rollout_to_document(
         "hold_out": percent(rollout.hold_out),
         "flag_enabled": flag_enabled,
         "wave": _wave_to_document(rollout),
-        "possible": [event.value for event in allowed(rollout.state) if event in REQUESTS],
+        "approvals": _approvals_to_document(rollout),
+        "pin": rollout.pin and _pin_to_document(rollout.pin),
+        "possible": [event.value for event in possible(rollout)],
         "created_by": rollout.created_by,
         "created_at": rollout.created_at.isoformat(),
         "started_at": _time(rollout.started_at),
@@ -47,6 +49,7 @@ def rollout_to_document(
         "latest_decision": latest and decision_to_document(latest),
         "moved_by": moved and decision_to_document(moved),
         "guardrail": guardrail and assessment_to_document(guardrail),
+        "template": rollout.template,
         "plan": plan_to_document(rollout.plan),
     }
 
@@ -73,14 +76,35 @@ def decision_to_document(record: DecisionRecord) -> dict[str, Any]:
 
 def _wave_to_document(rollout: Rollout) -> dict[str, Any] | None:
     wave = rollout.current_wave
-    if wave is None or rollout.wave is None or rollout.wave_since is None:
+    until = rollout.bakes_until
+    if wave is None or rollout.wave is None or rollout.wave_since is None or until is None:
         return None
     return {
         "number": rollout.wave + 1,
         "of": len(rollout.plan.waves),
         "percent": percent(wave.weight),
         "since": rollout.wave_since.isoformat(),
-        "baked_at": (rollout.wave_since + wave.bake).isoformat(),
+        "baked_at": until.isoformat(),
+        "final_bake_since": _time(rollout.final_bake_since),
+        "overdue_at": _time(rollout.overdue_at),
+    }
+
+
+def _approvals_to_document(rollout: Rollout) -> dict[str, Any] | None:
+    """What is needed and what is given for the wave that waits; None while none does."""
+    wave = rollout.current_wave
+    if rollout.state is not State.AWAITING_APPROVAL or wave is None:
+        return None
+    given = [{"by": each.by, "at": each.at.isoformat(), "comment": each.comment} for each in rollout.approvals]
+    return {"needed": wave.approvers, "given": given}
+
+
+def _pin_to_document(pin: Pin) -> dict[str, Any]:
+    return {
+        "by": pin.by,
+        "at": pin.at.isoformat(),
+        "reason": pin.reason,
+        "breached_at": _time(pin.breached_at),
     }
 
 

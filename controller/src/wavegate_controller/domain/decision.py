@@ -6,11 +6,12 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Final
 
+from wavegate_controller.domain.circumstances import CLEAR, Circumstances
 from wavegate_controller.domain.gates import OnSilence
 from wavegate_controller.domain.guardrail import Reason
-from wavegate_controller.domain.plan import Approval, OnBreach
+from wavegate_controller.domain.plan import Approval, OnBreach, OnTimeLimit
 from wavegate_controller.domain.rollout import PauseReason, Rollout, State
-from wavegate_controller.domain.transitions import Event
+from wavegate_controller.domain.transitions import Event, apply, meaning
 from wavegate_controller.domain.verdict import Verdict, VerdictKind
 
 
@@ -33,6 +34,18 @@ class DecisionReason(StrEnum):
     PAUSED = "paused"
     #: The gates passed; a human signs.
     AWAITING_APPROVAL = "awaiting_approval"
+    #: The gates passed; nothing raises exposure during a freeze window.
+    FREEZE_WINDOW = "freeze_window"
+    #: Another flag must serve somebody first.
+    PREREQUISITE = "prerequisite"
+    #: The flag is stopped, so nobody has the candidate to be judged by.
+    FLAG_STOPPED = "flag_stopped"
+    #: It stays in this wave for longer than the wave's time limit.
+    TIME_LIMIT = "time_limit"
+    #: A human pinned it; a human unpins.
+    PINNED = "pinned"
+    #: The gates are breached, but a human pinned it: somebody must look.
+    PINNED_BREACH = "pinned_breach"
     #: A named human asked for it.
     REQUESTED = "requested"
 
@@ -63,49 +76,106 @@ _ON_BREACH: Final[Mapping[OnBreach, Event]] = {
 }
 
 
-def decide(rollout: Rollout, verdicts: Sequence[Verdict], *, now: datetime) -> Decision:
+def decide(
+    rollout: Rollout, verdicts: Sequence[Verdict], *, now: datetime, circumstances: Circumstances = CLEAR
+) -> Decision:
     """What the reconciler does with a rollout that serves users.
 
-    A breach acts at once, in whatever state. Otherwise a rollout moves up only when it runs, has baked, and every gate
-    says *pass*; silence, an outage and doubt hold, each with its name. Silence does more only where the plan says so,
-    and only after the time that it says.
+    A breach acts at once, in whatever state, unless a human has pinned the rollout. Otherwise a rollout moves up only
+    when it runs, has baked, and every gate says *pass*; silence, an outage and doubt hold, each with its name. Silence
+    and a wave's time limit do more only where the plan says so. Whatever would raise exposure waits for the end of a
+    freeze window; what lowers it never does.
 
     Args:
         rollout: running, paused or awaiting approval.
         verdicts: one for each gate of the plan.
         now: aware UTC time of this look.
+        circumstances: what may hold it beside its evidence.
     """
     verdicts = tuple(verdicts)
 
     def hold(reason: DecisionReason, sentence: str) -> Decision:
         return Decision(event=Event.TICK, reason=reason, sentence=sentence, verdicts=verdicts)
 
-    breached = _of_kind(verdicts, VerdictKind.BREACH)
-    if breached and rollout.pause_reason is not PauseReason.BREACH:
-        event = _ON_BREACH[rollout.plan.on_breach]
-        if not (event is Event.PAUSE and rollout.state is State.PAUSED):
-            return Decision(
-                event=event,
-                reason=DecisionReason.BREACH,
-                sentence=_say(breached),
-                verdicts=verdicts,
-                pause_reason=PauseReason.BREACH,
-            )
+    if acting := _breach(verdicts, rollout):
+        return acting
+    if rollout.pin is not None:
+        return hold(*_pinned(rollout, verdicts))
     if silent := _silent(verdicts, rollout):
         return silent
-    if doubt := _doubt(verdicts, rollout):
-        return hold(*doubt)
-    wave = rollout.current_wave
-    if wave is None or rollout.wave_since is None or not verdicts:
-        return hold(DecisionReason.NOT_ENOUGH_DATA, "no gate was looked at")
-    baked_at = rollout.wave_since + wave.bake
-    if now < baked_at:
-        return hold(DecisionReason.BAKING, f"all gates pass; baking until {baked_at:%H:%M:%S} UTC")
-    if wave.approval is Approval.MANUAL:
-        event = Event.AWAIT_APPROVAL
-    else:
-        event = Event.COMPLETE if rollout.is_last_wave else Event.PROMOTE
+    if circumstances.stopped and rollout.state is not State.PAUSED:
+        return hold(DecisionReason.FLAG_STOPPED, "the flag is stopped: nobody has the candidate until it is enabled")
+    if doubt := _doubt(verdicts, rollout) or _not_yet(verdicts, rollout, circumstances, now=now):
+        return _overdue(verdicts, rollout, doubt[1], now=now) or hold(*doubt)
+    event = _onwards(rollout)
+    if circumstances.frozen and apply(rollout, event, now=now).exposure > rollout.exposure:
+        return hold(DecisionReason.FREEZE_WINDOW, f"all gates pass; {circumstances.frozen.sentence}")
     return Decision(event=event, reason=DecisionReason.GATES_PASSED, sentence=_say(verdicts), verdicts=verdicts)
+
+
+def _breach(verdicts: tuple[Verdict, ...], rollout: Rollout) -> Decision | None:
+    """What a breach does; None when there is none, when it is done, or when a human has overruled it."""
+    breached = _of_kind(verdicts, VerdictKind.BREACH)
+    if not breached or rollout.pause_reason is PauseReason.BREACH:
+        return None
+    event, reason, sentence = _ON_BREACH[rollout.plan.on_breach], DecisionReason.BREACH, _say(breached)
+    if rollout.pin is not None:
+        if rollout.pin.breached_at is not None:
+            return None
+        event, reason = Event.ALERT, DecisionReason.PINNED_BREACH
+        sentence = f"pinned by {rollout.pin.by}, so nothing moves: {sentence}"
+    elif event is Event.PAUSE and rollout.state is State.PAUSED:
+        return None
+    return Decision(event=event, reason=reason, sentence=sentence, verdicts=verdicts, pause_reason=PauseReason.BREACH)
+
+
+def _pinned(rollout: Rollout, verdicts: Sequence[Verdict]) -> tuple[DecisionReason, str]:
+    pin = rollout.pin
+    assert pin is not None  # noqa: S101 - asked for pinned ones only
+    held = f"pinned by {pin.by}: waits for unpin, promote or roll back"
+    if pin.breached_at is None:
+        return DecisionReason.PINNED, held
+    breached = _of_kind(verdicts, VerdictKind.BREACH)
+    what = _say(breached) if breached else f"breached at {pin.breached_at:%Y-%m-%d %H:%M:%S} UTC"
+    return DecisionReason.PINNED_BREACH, f"{held}; {what}"
+
+
+def _not_yet(
+    verdicts: Sequence[Verdict], rollout: Rollout, circumstances: Circumstances, *, now: datetime
+) -> tuple[DecisionReason, str] | None:
+    """Why a rollout whose gates pass stays where it is; None when it goes on."""
+    until = rollout.bakes_until
+    if until is None or not verdicts:
+        return DecisionReason.NOT_ENOUGH_DATA, "no gate was looked at"
+    if now < until:
+        return DecisionReason.BAKING, f"all gates pass; baking until {until:%H:%M:%S} UTC"
+    if circumstances.waits_for:
+        return DecisionReason.PREREQUISITE, f"all gates pass; {circumstances.waits_for}"
+    return None
+
+
+def _onwards(rollout: Rollout) -> Event:
+    """What a rollout does whose gates pass: ask, or go on. In the bake after the last wave nobody is asked again."""
+    wave = rollout.current_wave
+    if wave is not None and wave.approval is Approval.MANUAL and rollout.final_bake_since is None:
+        return Event.AWAIT_APPROVAL
+    return meaning(rollout, Event.PROMOTE)
+
+
+def _overdue(verdicts: tuple[Verdict, ...], rollout: Rollout, held: str, *, now: datetime) -> Decision | None:
+    """What the wave's time limit asks for; None while it is not over, and for a paused one, which waits for a human."""
+    wave, over_at = rollout.current_wave, rollout.overdue_at
+    if wave is None or over_at is None or now < over_at or rollout.state is State.PAUSED:
+        return None
+    event = {OnTimeLimit.PAUSE: Event.PAUSE, OnTimeLimit.ROLL_BACK: Event.ROLL_BACK}.get(wave.on_time_limit, Event.TICK)
+    asks = "; waits for promote or roll back" if event is Event.TICK else ""
+    return Decision(
+        event=event,
+        reason=DecisionReason.TIME_LIMIT,
+        sentence=f"in this wave for longer than its time limit of {wave.time_limit}{asks}: {held}",
+        verdicts=verdicts,
+        pause_reason=PauseReason.TIME_LIMIT,
+    )
 
 
 def _doubt(verdicts: Sequence[Verdict], rollout: Rollout) -> tuple[DecisionReason, str] | None:

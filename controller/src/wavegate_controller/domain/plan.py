@@ -7,6 +7,7 @@ from typing import Final
 
 from wavegate.evaluation import COHORTS, FULL_WEIGHT
 from wavegate_controller.domain.errors import Invalid
+from wavegate_controller.domain.freeze import FreezeWindow
 from wavegate_controller.domain.gates import (
     ComparedGate,
     ErrorRateGate,
@@ -29,6 +30,7 @@ __all__ = [
     "GuardrailSettings",
     "OnBreach",
     "OnInconclusive",
+    "OnTimeLimit",
     "Operator",
     "Plan",
     "ThresholdGate",
@@ -73,6 +75,19 @@ class OnInconclusive(StrEnum):
     ROLL_BACK = "roll_back"
 
 
+class OnTimeLimit(StrEnum):
+    """What becomes of a wave that lasts longer than its time limit."""
+
+    #: Held for a human, who is told.
+    ASK = "ask"
+    #: Paused until a human resumes.
+    PAUSE = "pause"
+    #: Everybody back to the stable variant.
+    ROLL_BACK = "roll_back"
+
+
+#: More approvers than that for one wave is nobody's rule, but somebody's typing.
+_MOST_APPROVERS: Final = 20
 #: Times of a wave, as so many times its least one: 15 min, 60 min, 3 h, 24 h.
 _TARGET: Final = 4
 _SUSPICION_LIMIT: Final = 12
@@ -87,6 +102,9 @@ class Wave:
         weight: share of the users that get the candidate variant, in 1/100,000.
         bake: least time in this wave before it may be left upwards.
         approval: whether a human must open the next wave.
+        approvers: how many must approve, each once, the rollout's author not among them.
+        time_limit: longest time in this wave; None for no limit. What happens then is `on_time_limit`.
+        on_time_limit: hold for a human, pause, or roll back.
         target: time after which gates that compare pass without evidence of harm; None for 4 times the bake.
         suspicion_limit: time after which suspicion alone no longer holds; None for 12 times the bake.
         maximum: time after which a last gate that stays shut is inconclusive; None for 96 times the bake.
@@ -98,6 +116,9 @@ class Wave:
     target: timedelta | None = None
     suspicion_limit: timedelta | None = None
     maximum: timedelta | None = None
+    approvers: int = 1
+    time_limit: timedelta | None = None
+    on_time_limit: OnTimeLimit = OnTimeLimit.ASK
 
     def __post_init__(self) -> None:
         if not 0 < self.weight <= FULL_WEIGHT:
@@ -105,6 +126,17 @@ class Wave:
         if self.bake <= timedelta(0):
             raise Invalid("bake", f"{self.bake} is not a time to watch", "more than 0, such as 10m")
         self.gate(self.weight)  # checks itself
+        self._check_approvers()
+        if self.time_limit is not None and self.time_limit <= self.bake:
+            raise Invalid("time_limit", f"{self.time_limit} is over before the bake", f"more than {self.bake}")
+        if self.time_limit is None and self.on_time_limit is not OnTimeLimit.ASK:
+            raise Invalid("on_time_limit", f"is {self.on_time_limit}, but there is no limit", "a time_limit too")
+
+    def _check_approvers(self) -> None:
+        if not 1 <= self.approvers <= _MOST_APPROVERS:
+            raise Invalid("approvers", f"{self.approvers} is out of range", f"from 1 to {_MOST_APPROVERS}")
+        if self.approvers > 1 and self.approval is Approval.AUTO:
+            raise Invalid("approvers", f"is {self.approvers}, but approval is auto", "approval: manual beside it")
 
     def gate(self, share: int) -> GuardrailWave:
         """This wave in the comparison, in which so many of all users get the candidate."""
@@ -198,6 +230,9 @@ class Plan:
         hold_out: share of the users that the candidate never reaches while the rollout lasts, in 1/100,000, so that
             there is somebody to compare with at 100 %, too.
         keep_hold_out: whether it stays when the rollout has completed, until another one starts.
+        final_bake: how long it is watched on after its last wave, hold-out and all, before it is completed; None for
+            not at all.
+        freeze_windows: when nothing raises exposure, beside the windows of the environment.
     """
 
     waves: tuple[Wave, ...] = DEFAULT_WAVES
@@ -209,6 +244,8 @@ class Plan:
     on_cannot_measure: SilencePolicy = _HOLD
     hold_out: int = 0
     keep_hold_out: bool = False
+    final_bake: timedelta | None = None
+    freeze_windows: tuple[FreezeWindow, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.waves:
@@ -236,6 +273,8 @@ class Plan:
             raise Invalid("hold_out", f"{percent(self.hold_out):g} is out of range", "from 0 to 50 percent")
         if self.keep_hold_out and not self.hold_out:
             raise Invalid("keep_hold_out", "is true, but nobody is held out", "a hold_out, such as 5")
+        if self.final_bake is not None and self.final_bake <= timedelta(0):
+            raise Invalid("final_bake", f"{self.final_bake} is not a time to watch", "more than 0, such as 1d")
         self._check_comparison()
 
     @property

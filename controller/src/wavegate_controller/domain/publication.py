@@ -6,8 +6,9 @@ from datetime import datetime
 
 from wavegate import evaluation
 from wavegate.evaluation.deltas import document_hash
+from wavegate_controller.domain.catalog import Segment
 from wavegate_controller.domain.flag import Flag
-from wavegate_controller.domain.rollout import Rollout
+from wavegate_controller.domain.rollout import Rollout, State
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -28,21 +29,32 @@ class PublishedRuleset:
 
 
 def publish(
-    *, environment: str, revision: int, flags: Iterable[Flag], serving: Mapping[str, Rollout], now: datetime
+    *,
+    environment: str,
+    revision: int,
+    flags: Iterable[Flag],
+    serving: Mapping[str, Rollout],
+    now: datetime,
+    segments: Iterable[Segment] = (),
 ) -> PublishedRuleset:
     """Compile one revision.
 
     Args:
         environment: whose flags these are.
         revision: the number after the one in force.
-        flags: all flags of the environment.
+        flags: all flags of the environment; those archived are left out.
         serving: flag key to the rollout that decides its weight: the newest that was ever started.
         now: aware UTC time of the publication.
+        segments: all segments of the environment.
+
+    Raises:
+        InvalidRuleset: flags and segments do not fit each other.
     """
     ruleset = evaluation.Ruleset(
         environment=environment,
         revision=revision,
-        flags={flag.key: _compiled(flag, serving.get(flag.key)) for flag in flags},
+        flags={flag.key: _compiled(flag, serving.get(flag.key)) for flag in flags if flag.archived_at is None},
+        segments={segment.key: segment.condition for segment in segments},
     )
     body = evaluation.ruleset_to_json(ruleset)
     return PublishedRuleset(
@@ -55,20 +67,19 @@ def publish(
 
 
 def _compiled(flag: Flag, rollout: Rollout | None) -> evaluation.Flag:
-    return evaluation.Flag(
-        key=flag.key,
-        variants=flag.variants,
-        default_variant=flag.default_variant,
-        enabled=flag.enabled,
-        salt=flag.salt,
-        bucket_by=flag.bucket_by,
-        generation=flag.generation,
-        rollout=None
-        if rollout is None
-        else evaluation.Rollout(
-            stable=rollout.stable,
-            candidate=rollout.candidate,
-            weight=rollout.weight,
-            holdout=evaluation.Holdout(weight=rollout.hold_out) if rollout.hold_out else None,
-        ),
+    if rollout is None:
+        return flag.compiled(None)
+    compiled = evaluation.Rollout(
+        stable=rollout.stable,
+        candidate=rollout.candidate,
+        weight=rollout.weight,
+        holdout=evaluation.Holdout(weight=rollout.hold_out) if rollout.hold_out else None,
     )
+    return flag.compiled(compiled, with_pilot=_has_pilot(flag, rollout))
+
+
+def _has_pilot(flag: Flag, rollout: Rollout) -> bool:
+    """Back to stable is back to stable for the pilot, too, until a human chooses one anew."""
+    if flag.pilot is None:
+        return False
+    return rollout.state not in (State.ROLLED_BACK, State.CANCELLED) or flag.pilot.since > rollout.updated_at

@@ -2,12 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from wavegate_controller.domain.access import SYSTEM
+from wavegate_controller.domain.circumstances import CLEAR, Circumstances
 from wavegate_controller.domain.decision import Decision, DecisionReason
-from wavegate_controller.domain.rollout import PauseReason, Rollout, State
+from wavegate_controller.domain.rollout import PauseReason, Pin, Rollout, State
 from wavegate_controller.domain.transitions import Event
 from wavegate_controller.domain.verdict import Verdict
 
@@ -26,10 +27,14 @@ class DecisionRecord:
         weight: exposure after it, in 1/100,000.
         revision: ruleset revision in force after it.
         verdicts: as documents, so that old records outlive changes of the code.
-        wave_before: index of the wave it was decided in; with the next three, what recomputing it needs.
+        wave_before: index of the wave it was decided in; with what follows, what recomputing it needs.
         wave_since: when that wave began.
         evidence_since: from when on evidence counted.
         pause_reason_before: why the rollout was paused, if it was.
+        pin_before: whose pin held it, if one did.
+        final_bake_since: since when it was watched after its last wave, if it was.
+        unwatched: how long nobody had looked.
+        circumstances: what held it beside its evidence.
     """
 
     rollout_id: str
@@ -49,6 +54,10 @@ class DecisionRecord:
     wave_since: datetime | None = None
     evidence_since: datetime | None = None
     pause_reason_before: PauseReason | None = None
+    pin_before: Pin | None = None
+    final_bake_since: datetime | None = None
+    unwatched: timedelta = timedelta(0)
+    circumstances: Circumstances = CLEAR
     id: int = 0
 
 
@@ -61,6 +70,7 @@ def record(
     actor: str,
     comment: str,
     revision: int,
+    circumstances: Circumstances = CLEAR,
 ) -> DecisionRecord:
     """What is kept of a decision that took a rollout from one state to another."""
     return DecisionRecord(
@@ -81,6 +91,10 @@ def record(
         wave_since=before.wave_since,
         evidence_since=before.evidence_since,
         pause_reason_before=before.pause_reason,
+        pin_before=before.pin,
+        final_bake_since=before.final_bake_since,
+        unwatched=before.unwatched,
+        circumstances=circumstances,
     )
 
 

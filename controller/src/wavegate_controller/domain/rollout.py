@@ -1,9 +1,10 @@
 """A rollout: one flag moving from its stable to its candidate variant, wave by wave."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 
+from wavegate.evaluation import FULL_WEIGHT
 from wavegate_controller.domain.errors import Invalid
 from wavegate_controller.domain.flag import Flag
 from wavegate_controller.domain.plan import Plan, Wave
@@ -43,12 +44,37 @@ class PauseReason(StrEnum):
     NOT_ENOUGH_DATA = "not_enough_data"
     #: A gate could not be measured for so long that the plan says to pause.
     CANNOT_MEASURE = "cannot_measure"
+    #: It stayed in a wave for longer than the wave's time limit, and the plan says to pause.
+    TIME_LIMIT = "time_limit"
 
 
 #: States in which users may have the candidate, so the gates are looked at.
 WATCHED = frozenset({State.RUNNING, State.AWAITING_APPROVAL, State.PAUSED})
 #: States in which the flag is free for another rollout.
 ENDED = frozenset({State.COMPLETED, State.ROLLED_BACK, State.CANCELLED})
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Signature:
+    """One approver's yes to the next wave."""
+
+    by: str
+    at: datetime
+    comment: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Pin:
+    """A human holds the rollout where it is: nothing automatic moves it, up or down, until a human unpins it.
+
+    Attributes:
+        breached_at: when the gates were first seen breached under this pin; it is flagged, and nothing moves.
+    """
+
+    by: str
+    at: datetime
+    reason: str
+    breached_at: datetime | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -64,6 +90,11 @@ class Rollout:
         evidence_since: since when evidence counts. Runs on over the waves; begins anew with a restart and
             when a human resumes after a breach (decision.md, section 7: that is a new test).
         next_look_at: when the reconciler looks next; None where there is nothing to watch.
+        approvals: given for the wave that waits; void as soon as it no longer does.
+        pin: a human's hold on it; None when the plan decides.
+        final_bake_since: since when it is watched after its last wave; None before.
+        unwatched: how long, since the bake began, nobody looked because no controller ran; that is no baking.
+        template: name and version of the template that the plan is a copy of, such as `careful@3`.
         version: counts the changes; a writer must name the version it read.
     """
 
@@ -83,6 +114,11 @@ class Rollout:
     wave_since: datetime | None = None
     evidence_since: datetime | None = None
     next_look_at: datetime | None = None
+    approvals: tuple[Signature, ...] = ()
+    pin: Pin | None = None
+    final_bake_since: datetime | None = None
+    unwatched: timedelta = timedelta(0)
+    template: str | None = None
     version: int = 1
 
     @property
@@ -109,6 +145,35 @@ class Rollout:
         if self.weight == 0 or (self.state is State.COMPLETED and not self.plan.keep_hold_out):
             return 0
         return self.plan.hold_out
+
+    @property
+    def exposure(self) -> int:
+        """Share of all users that get the candidate now, those held out taken off, in 1/100,000."""
+        return self.weight * (FULL_WEIGHT - self.hold_out) // FULL_WEIGHT
+
+    @property
+    def bakes_until(self) -> datetime | None:
+        """When the wave, or the bake after the last one, may be left upwards; None before the start."""
+        if self.final_bake_since is not None and self.plan.final_bake is not None:
+            return self.final_bake_since + self.plan.final_bake + self.unwatched
+        wave = self.current_wave
+        return None if wave is None or self.wave_since is None else self.wave_since + wave.bake + self.unwatched
+
+    @property
+    def overdue_at(self) -> datetime | None:
+        """When the wave's time limit ends; None where it has none, and in the bake after the last wave."""
+        wave = self.current_wave
+        if wave is None or self.wave_since is None or wave.time_limit is None or self.final_bake_since is not None:
+            return None
+        return self.wave_since + wave.time_limit + self.unwatched
+
+    def missed(self, now: datetime) -> timedelta:
+        """How long nobody has looked, if the look that is taken now comes much too late: nobody watched meanwhile.
+
+        However many looks were missed, one follows: what a wave may not do in one look it may not do after a downtime.
+        """
+        late = timedelta(0) if self.next_look_at is None else now - self.next_look_at
+        return late if late > 2 * self.plan.interval else timedelta(0)
 
     @property
     def is_moving(self) -> bool:

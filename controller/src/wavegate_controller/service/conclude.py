@@ -2,21 +2,23 @@
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from typing import Final
 
 from wavegate_controller.domain.access import SYSTEM
 from wavegate_controller.domain.analysis import judge_all
+from wavegate_controller.domain.circumstances import CLEAR, Circumstances
 from wavegate_controller.domain.claim import Claim
-from wavegate_controller.domain.decision import Decision, decide
+from wavegate_controller.domain.decision import Decision, DecisionReason, decide
 from wavegate_controller.domain.errors import StaleVersion
 from wavegate_controller.domain.measurement import Cursor, Measurement
 from wavegate_controller.domain.publication import PublishedRuleset
 from wavegate_controller.domain.rollout import WATCHED, Rollout
 from wavegate_controller.domain.silence import silence_of
-from wavegate_controller.domain.transitions import apply
+from wavegate_controller.domain.transitions import apply_automatic
 from wavegate_controller.ports import UnitOfWork
+from wavegate_controller.service.circumstances import Surroundings
 from wavegate_controller.service.folds import Folds
 from wavegate_controller.service.measure import Look
 from wavegate_controller.service.rollouts import commit
@@ -25,6 +27,7 @@ from wavegate_controller.service.services import Services
 #: How many rollouts that go on as they are share a transaction: a flush to the disk takes longer than all else, and
 #: on SQLite everybody else waits while it is open.
 _TOGETHER: Final = 50
+_STEP: Final = timedelta(milliseconds=1)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -64,8 +67,9 @@ def conclude(services: Services, looked: Sequence[Looked], *, now: datetime) -> 
         done: list[_Kept | Exception | None] = []
         try:
             with services.store.transaction() as work:
+                surroundings = Surroundings(work, now)
                 for each in waiting[:_TOGETHER]:
-                    done.append(_try(services.folds, work, each, now=now))
+                    done.append(_try(services.folds, work, each, surroundings, now=now))
                     if isinstance(done[-1], _Kept) and done[-1].ruleset:
                         break
         except Exception as error:  # noqa: BLE001 - recorded by the caller
@@ -76,42 +80,85 @@ def conclude(services: Services, looked: Sequence[Looked], *, now: datetime) -> 
         waiting = waiting[len(done) :]
 
 
-def _try(folds: Folds, work: UnitOfWork, looked: Looked, *, now: datetime) -> _Kept | Exception | None:
+def _try(
+    folds: Folds, work: UnitOfWork, looked: Looked, surroundings: Surroundings, *, now: datetime
+) -> _Kept | Exception | None:
     try:
         with work.attempt():
-            return _keep(folds, work, looked, now=now)
+            return _keep(folds, work, looked, surroundings, now=now)
     except StaleVersion:
         return None
     except Exception as error:  # noqa: BLE001 - recorded by the caller, with its traceback
         return error
 
 
-def _keep(folds: Folds, work: UnitOfWork, looked: Looked, *, now: datetime) -> _Kept | None:
+def _keep(folds: Folds, work: UnitOfWork, looked: Looked, surroundings: Surroundings, *, now: datetime) -> _Kept | None:
     """Keep what the look gave, and act on it, in one part of the transaction.
 
-    What the metrics server said counts only if the claim still holds, the rollout is still the one that was asked
-    about and nobody else has counted from the same cursor. Otherwise nothing is kept, and since the cursor stays, the
-    next look counts it again.
+    What the metrics server said counts only if the claim still holds and nobody else has counted from the same cursor.
+    Otherwise nothing is kept, and since the cursor stays, the next look counts it again. If a person has moved the
+    rollout meanwhile, the look was at another wave: it is kept only if it shows a breach, which then wins.
     """
-    rollout, look = looked.claim.rollout, looked.look
-    if not work.claims.settle(looked.claim):
+    rollout, look, clock = looked.claim.rollout, looked.look, now
+    overtaken = not work.claims.settle(looked.claim)
+    present = work.rollouts.get(rollout.id) if overtaken else rollout
+    if overtaken and not is_same_test(present, rollout):
+        return None
+    now = _onward(folds.read_at(work, rollout), now)
+    if now > clock:
+        look = replace(look, measurements=tuple(replace(each, at=now) for each in look.measurements))
+    circumstances = surroundings.of(present)
+    decision = decide_now(folds, work, rollout, look.measurements, now=now, circumstances=circumstances)
+    if overtaken and decision.reason is not DecisionReason.BREACH:
         return None
     if look.cursor is not None:
         work.evidence.save_cursor(rollout.id, look.cursor, before=looked.cursor)
-    decision = decide_now(folds, work, rollout, look.measurements, now=now)
     work.evidence.add(rollout.id, look.measurements)
-    after = apply(rollout, decision.event, now=now, pause_reason=decision.pause_reason)
-    ruleset = commit(work, decision, before=rollout, after=after, now=now, by=SYSTEM)
+    after = apply_automatic(present, decision.event, now=now, pause_reason=decision.pause_reason)
+    if now > clock and after.next_look_at is not None:
+        after = replace(after, next_look_at=clock + after.plan.interval)
+    ruleset = commit(
+        work,
+        decision,
+        before=present,
+        after=after,
+        now=now,
+        by=SYSTEM,
+        circumstances=circumstances,
+        judged=rollout,
+    )
     return _Kept(after=after, decision=decision, ruleset=ruleset)
 
 
+def _onward(read_at: datetime | None, now: datetime) -> datetime:
+    """For a rollout time never runs back: evidence is in order, and what was counted once is not counted again.
+
+    While a clock that was set back catches up, its looks follow each other by the smallest step, so nothing bakes.
+    """
+    return now if read_at is None or now > read_at else read_at + _STEP
+
+
+def is_same_test(present: Rollout, looked_at: Rollout) -> bool:
+    """Whether a breach that was seen before a person moved the rollout still counts against it.
+
+    It does not if the person began a new test, pinned the rollout, or has paused or ended it.
+    """
+    return present.is_moving and present.pin is None and present.evidence_since == looked_at.evidence_since
+
+
 def decide_now(
-    folds: Folds, work: UnitOfWork, rollout: Rollout, latest: Sequence[Measurement], *, now: datetime
+    folds: Folds,
+    work: UnitOfWork,
+    rollout: Rollout,
+    latest: Sequence[Measurement],
+    *,
+    now: datetime,
+    circumstances: Circumstances = CLEAR,
 ) -> Decision:
     """Judge each gate on the log and the latest, which joins it, and decide: after a restart the same."""
     state = folds.state(work, rollout, latest)
     evidence = evidence_of(work, rollout, latest, now=now)
-    return decide(rollout, judge_all(rollout, evidence, state, now=now), now=now)
+    return decide(rollout, judge_all(rollout, evidence, state, now=now), now=now, circumstances=circumstances)
 
 
 def evidence_of(

@@ -64,7 +64,7 @@ def explain_decision(services: Services, decision_id: int, *, by: Principal) -> 
     verdicts = judge_all(rollout, by_gate, state, now=record.at)
     return Explanation(
         record=record,
-        again=decide(rollout, verdicts, now=record.at),
+        again=decide(rollout, verdicts, now=record.at, circumstances=record.circumstances),
         assessment=None if policy is None or state is None else explain(policy, state, now=record.at),
     )
 
@@ -77,6 +77,9 @@ def _as_it_was(rollout: Rollout, record: DecisionRecord) -> Rollout:
         wave=record.wave_before,
         wave_since=record.wave_since,
         evidence_since=record.evidence_since,
+        pin=record.pin_before,
+        final_bake_since=record.final_bake_since,
+        unwatched=record.unwatched,
     )
 
 

@@ -34,6 +34,13 @@ class Folds:
         newer = [each for each in latest if state.read_at is None or each.at > state.read_at]
         return fold(policy, entries(rollout.plan, newer), after=state)
 
+    def read_at(self, work: UnitOfWork, rollout: Rollout) -> datetime | None:
+        """When the newest of what is stored was counted; None where nothing was."""
+        known_since, state = self._known.get(rollout.id, (None, None))
+        if state is None or known_since != (rollout.evidence_since or rollout.created_at):
+            state = self.state(work, rollout)
+        return None if state is None else state.read_at
+
     def forget(self, rollout_id: str) -> None:
         """It is watched no longer."""
         self._known.pop(rollout_id, None)

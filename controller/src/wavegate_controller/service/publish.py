@@ -3,8 +3,10 @@
 from datetime import datetime
 from typing import Final
 
+from wavegate.evaluation import InvalidRuleset
 from wavegate_controller.domain import publication
 from wavegate_controller.domain.environment import Environment
+from wavegate_controller.domain.errors import Invalid
 from wavegate_controller.domain.publication import PublishedRuleset
 from wavegate_controller.ports import UnitOfWork
 from wavegate_controller.service.services import Services
@@ -18,16 +20,23 @@ def next_revision(work: UnitOfWork, environment: str, *, now: datetime) -> Publi
 
     Change and revision commit together: a rollback that was decided is published, whatever dies in between.
     Hand the result to the sink after the commit.
+
+    Raises:
+        Invalid: the flags and segments do not fit each other; nothing may be committed.
     """
     work.rulesets.take_turn(environment)
     latest = work.rulesets.latest(environment)
-    ruleset = publication.publish(
-        environment=environment,
-        revision=latest.revision + 1 if latest else 1,
-        flags=work.flags.list(environment),
-        serving=work.rollouts.serving(environment),
-        now=now,
-    )
+    try:
+        ruleset = publication.publish(
+            environment=environment,
+            revision=latest.revision + 1 if latest else 1,
+            flags=work.flags.list(environment),
+            serving=work.rollouts.serving(environment),
+            now=now,
+            segments=work.segments.list(environment),
+        )
+    except InvalidRuleset as refused:
+        raise Invalid(refused.path, refused.problem, refused.expected) from None
     work.rulesets.add(ruleset)
     work.notify(RULESET, f"{environment} {ruleset.revision}")
     return ruleset

@@ -68,12 +68,13 @@ class FlagStory:
 
 
 def overview(
-    services: Services, *, by: Principal, after: str | None = None, limit: int | None = None
+    services: Services, *, by: Principal, after: str | None = None, limit: int | None = None, archived: bool = False
 ) -> Sequence[FlagView]:
-    """All flags with their newest rollout, by key; with `after`, those behind that key."""
+    """Flags in the ruleset, or archived ones, with their newest rollout, by key; with `after`, those behind it."""
     by.require(Permission.READ, services.environment)
     with services.store.transaction() as work:
-        return [_flag_view(work, flag) for flag in work.flags.list(services.environment, after=after, limit=limit)]
+        found = work.flags.list(services.environment, after=after, limit=limit, archived=archived)
+        return [_flag_view(work, flag) for flag in found]
 
 
 def flag_view(services: Services, key: str, *, by: Principal) -> FlagView:

@@ -6,29 +6,35 @@ from typing import Any
 
 from wavegate_controller.documents import RolloutDocument, plan_to_document
 from wavegate_controller.domain.access import Kind, Permission, Principal
+from wavegate_controller.domain.circumstances import CLEAR, Circumstances
 from wavegate_controller.domain.decision import Decision, DecisionReason
 from wavegate_controller.domain.errors import Conflict, Invalid
 from wavegate_controller.domain.flag import Flag
+from wavegate_controller.domain.freeze import Frozen
 from wavegate_controller.domain.gates import AlertGate, ManualGate, ThresholdGate, WebhookGate
 from wavegate_controller.domain.measurement import BrokenReason, Judgement, Measurement
 from wavegate_controller.domain.notification import about_rollout
-from wavegate_controller.domain.plan import percent
+from wavegate_controller.domain.plan import Approval, percent
 from wavegate_controller.domain.publication import PublishedRuleset
 from wavegate_controller.domain.record import record
 from wavegate_controller.domain.rollout import ENDED, WATCHED, Rollout, State, check_variants
-from wavegate_controller.domain.transitions import REQUESTS, Event, apply
+from wavegate_controller.domain.transitions import REQUESTS, Event, Signed, apply, meaning
 from wavegate_controller.domain.verdict import VerdictKind
 from wavegate_controller.ports import UnitOfWork
 from wavegate_controller.service.auditing import note
+from wavegate_controller.service.circumstances import Surroundings
 from wavegate_controller.service.measure import threshold_query
 from wavegate_controller.service.notifications import tell
 from wavegate_controller.service.publish import next_revision
 from wavegate_controller.service.services import Services
+from wavegate_controller.service.templates import find_template
 
 #: Requests that raise exposure or end the watch: the audit needs a why.
-_NEEDS_A_COMMENT = frozenset({Event.PROMOTE, Event.APPROVE, Event.REJECT, Event.RESTART})
+_NEEDS_A_COMMENT = frozenset({Event.PROMOTE, Event.APPROVE, Event.REJECT, Event.RESTART, Event.PIN})
 #: Requests that stand in for what the gates say, or for the signature that the plan asks for.
 _SIGNED_FOR = frozenset({Event.PROMOTE, Event.APPROVE, Event.REJECT})
+#: Requests that may raise exposure: they wait for what other flags must do first.
+_GOES_ON = frozenset({Event.START, Event.PROMOTE, Event.APPROVE, Event.RESTART})
 
 
 def create_rollout(services: Services, document: RolloutDocument, *, by: Principal) -> Rollout:
@@ -36,15 +42,19 @@ def create_rollout(services: Services, document: RolloutDocument, *, by: Princip
 
     Raises:
         Invalid: a field is wrong, broken PromQL included where the metrics server can be asked.
-        NotFound: there is no such flag.
-        Conflict: the flag has a rollout that has not ended.
+        NotFound: there is no such flag, or template.
+        Conflict: the flag is archived, or has a rollout that has not ended.
         Forbidden: they may not.
     """
     by.require(Permission.EDIT, services.environment)
-    plan = document.plan_to_domain()
+    plan, template = document.plan_to_domain(), None
     now = services.clock.now()
     with services.store.transaction() as work:
+        if document.template is not None:
+            template = find_template(work, services.environment, document.template)
+            plan = template.plan
         flag = work.flags.get(services.environment, document.flag)
+        check_not_archived(flag)
         serving = work.rollouts.serving(services.environment).get(flag.key)
     stable = _stable_variant(document, flag, serving)
     check_variants(flag, stable=stable, candidate=document.candidate)
@@ -58,12 +68,22 @@ def create_rollout(services: Services, document: RolloutDocument, *, by: Princip
         created_by=by.name,
         created_at=now,
         updated_at=now,
+        template=None if template is None else template.reference,
     )
     _check_queries(services, rollout)
     return _add(services, rollout, by=by)
 
 
-def act(services: Services, rollout_id: str, event: Event, *, by: Principal, comment: str = "") -> Rollout:
+def act(
+    services: Services,
+    rollout_id: str,
+    event: Event,
+    *,
+    by: Principal,
+    comment: str = "",
+    weight: int | None = None,
+    override_freeze: bool = False,
+) -> Rollout:
     """Do what a person asks, or refuse and change nothing.
 
     Args:
@@ -71,32 +91,87 @@ def act(services: Services, rollout_id: str, event: Event, *, by: Principal, com
         rollout_id: whose.
         event: one of `transitions.REQUESTS`.
         by: who asks, and signs.
-        comment: the person's reason; required where exposure rises outside the plan.
+        comment: the person's reason; required where exposure rises outside the plan, and where the plan is held.
+        weight: for a pin, of the wave to hold, in 1/100,000; the present one by default.
+        override_freeze: raise exposure although a freeze window holds; an admin's, signed with a reason.
 
     Raises:
         NotFound: there is no such rollout.
         EventRefused: the state does not take this event.
-        Invalid: a required reason is missing.
-        Conflict: another rollout of the flag is under way.
+        Invalid: a required reason is missing, or whoever signs may not.
+        Conflict: another rollout of the flag is under way, a freeze window holds, or another flag comes first.
         Forbidden: they may not.
     """
+    comment = comment.strip()
     if event not in REQUESTS:
         raise Invalid("event", f"{event} is the reconciler's own", "one of " + ", ".join(sorted(REQUESTS)))
-    if event in _NEEDS_A_COMMENT and not comment.strip():
-        raise Invalid("comment", f"is empty, but {event} is signed with a reason", "why, in a few words")
+    if (event in _NEEDS_A_COMMENT or override_freeze) and not comment:
+        what = f"{event} in a freeze window" if override_freeze else event
+        raise Invalid("comment", f"is empty, but {what} is signed with a reason", "why, in a few words")
+    if weight is not None and event is not Event.PIN:
+        raise Invalid("percent", f"is given, but {event} goes by the plan", "no percent, or pin")
     now = services.clock.now()
     with services.store.transaction() as work:
         before = work.rollouts.get(rollout_id)
         by.require(permission_for(event), before.environment)
-        after = apply(before, event, now=now)
+        if override_freeze or _goes_past_approvers(before, event):
+            by.require(Permission.ADMINISTER, before.environment)
+        after = apply(before, event, now=now, signed=Signed(by=by.name, comment=comment, weight=weight))
         _check_its_turn(work, before, event)
-        sentence = f"{event.value.replace('_', ' ')} by {by.name}" + (f": {comment.strip()}" if comment.strip() else "")
-        decision = Decision(event=event, reason=DecisionReason.REQUESTED, sentence=sentence)
-        ruleset = commit(work, decision, before=before, after=after, now=now, by=by, comment=comment.strip())
+        frozen = _check_circumstances(work, before, after, event, now=now, override_freeze=override_freeze)
+        meant = meaning(before, event)
+        sentence = _sentence(meant if meant is Event.SIGN else event, before, by.name, comment)
+        if frozen is not None:
+            sentence = f"{sentence} (in {frozen.sentence}, overridden)"
+        # An approval that was not the last one is a signature; a promotion that does not end it bakes.
+        decision = Decision(
+            event=meant if meant in (Event.SIGN, Event.BAKE) else event,
+            reason=DecisionReason.REQUESTED,
+            sentence=sentence,
+        )
+        circumstances = Circumstances(frozen=frozen)
+        ruleset = commit(
+            work,
+            decision,
+            before=before,
+            after=after,
+            now=now,
+            by=by,
+            comment=comment,
+            circumstances=circumstances,
+        )
     if ruleset:
         services.sink.publish(ruleset)
     services.recorder.decided(after, decision)
     return after
+
+
+def _goes_past_approvers(rollout: Rollout, event: Event) -> bool:
+    """A promotion does not ask the approvers that the plan asks for: that takes more than one of them."""
+    wave = rollout.current_wave
+    needs_them = wave is not None and wave.approval is Approval.MANUAL and rollout.final_bake_since is None
+    return event is Event.PROMOTE and needs_them
+
+
+def _sentence(event: Event, before: Rollout, actor: str, comment: str) -> str:
+    said = f": {comment}" if comment else ""
+    others = ", ".join(each.by for each in before.approvals) if event is Event.APPROVE else ""
+    return f"{event.value.replace('_', ' ')} by {actor}{f' after {others}' if others else ''}{said}"
+
+
+def _check_circumstances(
+    work: UnitOfWork, before: Rollout, after: Rollout, event: Event, *, now: datetime, override_freeze: bool
+) -> Frozen | None:
+    """Refuse to raise exposure in a freeze window, and before what another flag must do; the window overridden."""
+    surroundings = Surroundings(work, now)
+    if event in _GOES_ON and (waits_for := surroundings.waits_for(before.environment, before.flag_key)):
+        raise Conflict(f"rollout {before.id!r} cannot go on: {waits_for}")
+    if after.exposure <= before.exposure:
+        return None
+    held = surroundings.frozen(before.environment, before.plan.freeze_windows)
+    if held is not None and not override_freeze:
+        raise Conflict(f"{event} would raise exposure in {held.sentence}; an admin may override it with a reason")
+    return held
 
 
 def judge_wave(
@@ -159,7 +234,7 @@ def judge_wave(
     return rollout
 
 
-def commit(
+def commit(  # noqa: PLR0913 - each is named where it is given
     work: UnitOfWork,
     decision: Decision,
     *,
@@ -168,11 +243,24 @@ def commit(
     now: datetime,
     by: Principal,
     comment: str = "",
+    circumstances: Circumstances = CLEAR,
+    judged: Rollout | None = None,
 ) -> PublishedRuleset | None:
     """Save the rollout, the ruleset revision if exposure changed, and the record: all in the caller's transaction.
 
     What moved the rollout is in the audit too. A hold changes nothing and is kept as a decision only: a thousand
     rollouts make thousands of them a minute.
+
+    Args:
+        work: the transaction.
+        decision: what happens and why.
+        before: the rollout as it is stored.
+        after: as it becomes.
+        now: aware UTC time of the decision.
+        by: who signs.
+        comment: the person's reason.
+        circumstances: what else it was decided on.
+        judged: the rollout that was looked at, if a person has moved it meanwhile.
     """
     if after.version != before.version:
         work.rollouts.save(after)
@@ -183,11 +271,12 @@ def commit(
     kept = work.decisions.add(
         record(
             decision,
-            before=before,
+            before=judged or before,
             after=after,
             now=now,
             actor=by.name,
             comment=comment,
+            circumstances=circumstances,
             revision=latest.revision if latest else 0,
         )
     )
@@ -218,6 +307,16 @@ def commit(
 def permission_for(event: Event) -> Permission:
     """What it takes to ask for this."""
     return Permission.APPROVE if event in _SIGNED_FOR else Permission.EDIT
+
+
+def check_not_archived(flag: Flag) -> None:
+    """What is out of the ruleset is not worked on.
+
+    Raises:
+        Conflict: it is archived.
+    """
+    if flag.archived_at is not None:
+        raise Conflict(f"flag {flag.key!r} is archived; restore it first")
 
 
 def _standing(rollout: Rollout) -> dict[str, Any]:

@@ -107,15 +107,26 @@ class SqlClaims:
             rollout = mapping.rollout_from_row(row)
             if rollout.next_look_at is not None:
                 following = next_look(rollout.next_look_at, rollout.plan.interval, now=now)
-                rollout = replace(rollout, next_look_at=following)
+                missed = rollout.missed(now)
+                rollout = replace(rollout, next_look_at=following, unwatched=rollout.unwatched + missed)
             claims.append(Claim(rollout=rollout, term=row["claim_term"] + 1, due=row["next_look_at"] or now))
         # Not the version: a look alone is no change that an operator's request should stumble over.
         self.connection.execute(
             update(tables.rollout)
             .where(tables.rollout.c.id == bindparam("claimed"))
-            .values(claimed_by=self.holder, claim_term=bindparam("new_term"), next_look_at=bindparam("following")),
+            .values(
+                claimed_by=self.holder,
+                claim_term=bindparam("new_term"),
+                next_look_at=bindparam("following"),
+                unwatched=bindparam("unwatched_until_now"),
+            ),
             [
-                {"claimed": each.rollout.id, "new_term": each.term, "following": each.rollout.next_look_at}
+                {
+                    "claimed": each.rollout.id,
+                    "new_term": each.term,
+                    "following": each.rollout.next_look_at,
+                    "unwatched_until_now": each.rollout.unwatched.total_seconds(),
+                }
                 for each in claims
             ],
         )

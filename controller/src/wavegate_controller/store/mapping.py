@@ -5,18 +5,32 @@ import struct
 import zlib
 from base64 import b64decode, b64encode
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final, assert_never
 
 from sqlalchemy import RowMapping
 
 from wavegate.evaluation import Generation
 from wavegate_controller.documents import PlanDocument, parse, plan_to_document
+from wavegate_controller.documents.freeze import (
+    FreezeWindowDocument,
+    freeze_window_to_document,
+    freeze_windows_to_domain,
+)
+from wavegate_controller.documents.targeting import (
+    condition_to_document,
+    condition_to_domain,
+    targeting_to_document,
+    targeting_to_domain,
+)
 from wavegate_controller.domain.audit import Entry as AuditEntry
 from wavegate_controller.domain.audit import Note, canonical
+from wavegate_controller.domain.catalog import Calendar, Segment, Template
+from wavegate_controller.domain.circumstances import Circumstances
 from wavegate_controller.domain.decision import DecisionReason
 from wavegate_controller.domain.environment import Environment
-from wavegate_controller.domain.flag import Flag
+from wavegate_controller.domain.flag import Flag, Stop
+from wavegate_controller.domain.freeze import Frozen
 from wavegate_controller.domain.guardrail import Entry, decode, encode
 from wavegate_controller.domain.measurement import (
     Broken,
@@ -41,7 +55,7 @@ from wavegate_controller.domain.notification import (
 )
 from wavegate_controller.domain.publication import PublishedRuleset
 from wavegate_controller.domain.record import DecisionRecord
-from wavegate_controller.domain.rollout import PauseReason, Rollout, State
+from wavegate_controller.domain.rollout import PauseReason, Pin, Rollout, Signature, State
 from wavegate_controller.domain.transitions import Event
 from wavegate_controller.domain.verdict import VerdictKind
 
@@ -67,6 +81,7 @@ def environment_from_row(row: RowMapping) -> Environment:
 
 def flag_to_row(flag: Flag) -> Columns:
     """The columns of a flag."""
+    targeting = targeting_to_document(flag)
     return {
         "environment": flag.environment,
         "key": flag.key,
@@ -80,11 +95,26 @@ def flag_to_row(flag: Flag) -> Columns:
         "created_at": flag.created_at,
         "updated_at": flag.updated_at,
         "version": flag.version,
+        "prerequisites": targeting.pop("prerequisites") or None,
+        "targeting": {name: value for name, value in targeting.items() if value} or None,
+        "stopped": flag.stopped
+        and {"by": flag.stopped.by, "at": flag.stopped.at.isoformat(), "reason": flag.stopped.reason},
+        "archived_at": flag.archived_at,
     }
 
 
 def flag_from_row(row: RowMapping) -> Flag:
     """The flag of these columns."""
+    stopped, targeting = row["stopped"], row["targeting"] or {}
+    if row["prerequisites"]:
+        targeting = targeting | {"prerequisites": row["prerequisites"]}
+    served_by_name = (
+        targeting_to_domain(
+            targeting, variants=row["variants"], default_variant=row["default_variant"], now=row["updated_at"]
+        )
+        if targeting
+        else {}
+    )
     return Flag(
         environment=row["environment"],
         key=row["key"],
@@ -96,6 +126,68 @@ def flag_from_row(row: RowMapping) -> Flag:
         bucket_by=row["bucket_by"],
         generation=Generation(row["generation"]),
         created_at=row["created_at"],
+        updated_at=row["updated_at"],
+        version=row["version"],
+        stopped=stopped and Stop(by=stopped["by"], at=datetime.fromisoformat(stopped["at"]), reason=stopped["reason"]),
+        archived_at=row["archived_at"],
+        **served_by_name,
+    )
+
+
+def segment_to_row(segment: Segment) -> Columns:
+    """The columns of a segment."""
+    return {
+        "environment": segment.environment,
+        "key": segment.key,
+        "description": segment.description,
+        "condition": condition_to_document(segment.condition),
+        "created_at": segment.created_at,
+        "updated_at": segment.updated_at,
+        "version": segment.version,
+    }
+
+
+def segment_from_row(row: RowMapping) -> Segment:
+    """The segment of these columns."""
+    return Segment(**{**row, "condition": condition_to_domain("condition", row["condition"])})
+
+
+def template_to_row(template: Template) -> Columns:
+    """The columns of one version of a template."""
+    return {
+        "environment": template.environment,
+        "name": template.name,
+        "version": template.version,
+        "description": template.description,
+        "plan": plan_to_document(template.plan),
+        "created_by": template.created_by,
+        "created_at": template.created_at,
+    }
+
+
+def template_from_row(row: RowMapping) -> Template:
+    """The template of these columns."""
+    return Template(**{**row, "plan": parse(PlanDocument, row["plan"]).to_domain()})
+
+
+def calendar_to_row(calendar: Calendar) -> Columns:
+    """The columns of a calendar."""
+    return {
+        "environment": calendar.environment,
+        "freeze_windows": [freeze_window_to_document(each) for each in calendar.windows],
+        "updated_by": calendar.updated_by,
+        "updated_at": calendar.updated_at,
+        "version": calendar.version,
+    }
+
+
+def calendar_from_row(row: RowMapping) -> Calendar:
+    """The calendar of these columns."""
+    windows = [parse(FreezeWindowDocument, each) for each in row["freeze_windows"]]
+    return Calendar(
+        environment=row["environment"],
+        windows=freeze_windows_to_domain(windows, "freeze_windows"),
+        updated_by=row["updated_by"],
         updated_at=row["updated_at"],
         version=row["version"],
     )
@@ -121,6 +213,13 @@ def rollout_to_row(rollout: Rollout) -> Columns:
         "evidence_since": rollout.evidence_since,
         "next_look_at": rollout.next_look_at,
         "version": rollout.version,
+        "approvals": [
+            {"by": each.by, "at": each.at.isoformat(), "comment": each.comment} for each in rollout.approvals
+        ],
+        "pin": _pin_to_document(rollout.pin),
+        "final_bake_since": rollout.final_bake_since,
+        "unwatched": rollout.unwatched.total_seconds(),
+        "template": rollout.template,
     }
 
 
@@ -144,7 +243,40 @@ def rollout_from_row(row: RowMapping) -> Rollout:
         evidence_since=row["evidence_since"],
         next_look_at=row["next_look_at"],
         version=row["version"],
+        approvals=tuple(
+            Signature(by=each["by"], at=datetime.fromisoformat(each["at"]), comment=each["comment"])
+            for each in row["approvals"]
+        ),
+        pin=_pin_from_document(row["pin"]),
+        final_bake_since=row["final_bake_since"],
+        unwatched=timedelta(seconds=row["unwatched"]),
+        template=row["template"],
     )
+
+
+def _pin_to_document(pin: Pin | None) -> Columns | None:
+    if pin is None:
+        return None
+    return {"by": pin.by, "at": pin.at.isoformat(), "reason": pin.reason, "breached_at": _to_text(pin.breached_at)}
+
+
+def _pin_from_document(document: Mapping[str, Any] | None) -> Pin | None:
+    if document is None:
+        return None
+    return Pin(
+        by=document["by"],
+        at=datetime.fromisoformat(document["at"]),
+        reason=document["reason"],
+        breached_at=_from_text(document["breached_at"]),
+    )
+
+
+def _to_text(time: datetime | None) -> str | None:
+    return None if time is None else time.isoformat()
+
+
+def _from_text(text: str | None) -> datetime | None:
+    return None if text is None else datetime.fromisoformat(text)
 
 
 def measurement_to_row(rollout_id: str, measurement: Measurement) -> Columns:
@@ -219,6 +351,7 @@ def decision_to_row(record: DecisionRecord) -> Columns:
         "wave_since": record.wave_since,
         "evidence_since": record.evidence_since,
         "pause_reason_before": None if record.pause_reason_before is None else record.pause_reason_before.value,
+        "circumstances": _circumstances_to_document(record),
     }
 
 
@@ -243,7 +376,36 @@ def decision_from_row(row: RowMapping) -> DecisionRecord:
         wave_since=row["wave_since"],
         evidence_since=row["evidence_since"],
         pause_reason_before=None if row["pause_reason_before"] is None else PauseReason(row["pause_reason_before"]),
+        **_circumstances_from_document(row["circumstances"] or {}),
     )
+
+
+def _circumstances_to_document(record: DecisionRecord) -> Columns | None:
+    """What a decision was made on beside its evidence; mostly nothing, and then nothing is kept."""
+    frozen = record.circumstances.frozen
+    document = {
+        "frozen": frozen and {"window": frozen.window, "until": frozen.until.isoformat()},
+        "waits_for": record.circumstances.waits_for,
+        "stopped": record.circumstances.stopped,
+        "pin": _pin_to_document(record.pin_before),
+        "final_bake_since": _to_text(record.final_bake_since),
+        "unwatched": record.unwatched.total_seconds(),
+    }
+    return {name: value for name, value in document.items() if value} or None
+
+
+def _circumstances_from_document(document: Mapping[str, Any]) -> dict[str, Any]:
+    frozen = document.get("frozen")
+    return {
+        "pin_before": _pin_from_document(document.get("pin")),
+        "final_bake_since": _from_text(document.get("final_bake_since")),
+        "unwatched": timedelta(seconds=document.get("unwatched", 0)),
+        "circumstances": Circumstances(
+            frozen=frozen and Frozen(window=frozen["window"], until=datetime.fromisoformat(frozen["until"])),
+            waits_for=document.get("waits_for", ""),
+            stopped=document.get("stopped", False),
+        ),
+    }
 
 
 def ruleset_to_row(ruleset: PublishedRuleset) -> Columns:

@@ -10,6 +10,7 @@ from sqlalchemy import (
     Column,
     DateTime,
     Dialect,
+    Float,
     ForeignKey,
     ForeignKeyConstraint,
     Index,
@@ -83,6 +84,45 @@ flag: Final = Table(
     Column("created_at", UTCDateTime, nullable=False),
     Column("updated_at", UTCDateTime, nullable=False),
     Column("version", Integer, nullable=False),
+    # Beside the rest of the targeting, since each look at a rollout asks which flags have some.
+    Column("prerequisites", JSON(none_as_null=True)),
+    Column("targeting", JSON(none_as_null=True)),
+    Column("stopped", JSON(none_as_null=True)),
+    Column("archived_at", UTCDateTime),
+)
+
+segment: Final = Table(
+    "segment",
+    metadata,
+    Column("environment", String, primary_key=True),
+    Column("key", String, primary_key=True),
+    Column("description", String, nullable=False),
+    Column("condition", JSON, nullable=False),
+    Column("created_at", UTCDateTime, nullable=False),
+    Column("updated_at", UTCDateTime, nullable=False),
+    Column("version", Integer, nullable=False),
+)
+
+plan_template: Final = Table(
+    "plan_template",
+    metadata,
+    Column("environment", String, primary_key=True),
+    Column("name", String, primary_key=True),
+    Column("version", Integer, primary_key=True, autoincrement=False),
+    Column("description", String, nullable=False),
+    Column("plan", JSON, nullable=False),
+    Column("created_by", String, nullable=False),
+    Column("created_at", UTCDateTime, nullable=False),
+)
+
+calendar: Final = Table(
+    "calendar",
+    metadata,
+    Column("environment", String, primary_key=True),
+    Column("freeze_windows", JSON, nullable=False),
+    Column("updated_by", String, nullable=False),
+    Column("updated_at", UTCDateTime, nullable=False),
+    Column("version", Integer, nullable=False),
 )
 
 rollout: Final = Table(
@@ -108,6 +148,11 @@ rollout: Final = Table(
     # Whoever looks at it now, and how often it was claimed. No part of the rollout: a save leaves them as they are.
     Column("claimed_by", String),
     Column("claim_term", BigInteger, nullable=False, server_default="0"),
+    Column("approvals", JSON, nullable=False),
+    Column("pin", JSON(none_as_null=True)),
+    Column("final_bake_since", UTCDateTime),
+    Column("unwatched", Float, nullable=False),
+    Column("template", String),
     ForeignKeyConstraint(["environment", "flag_key"], ["flag.environment", "flag.key"]),
     Index(None, "environment", "flag_key"),
     Index(None, "next_look_at"),
@@ -155,6 +200,7 @@ decision: Final = Table(
     Column("wave_since", UTCDateTime),
     Column("evidence_since", UTCDateTime),
     Column("pause_reason_before", String),
+    Column("circumstances", JSON(none_as_null=True)),
     Index(None, "rollout_id", "id"),
     # Pages go by id, so a number that was once given is never given again.
     sqlite_autoincrement=True,

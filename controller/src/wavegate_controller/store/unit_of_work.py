@@ -7,11 +7,10 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import uuid4
 
-from sqlalchemy import ColumnElement, Connection, Engine, Select, Table, bindparam, func, insert, select, tuple_, update
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy import Connection, Engine, Select, bindparam, func, insert, select, tuple_, update
 
 from wavegate_controller.domain.environment import Environment
-from wavegate_controller.domain.errors import Conflict, ControllerError, NotFound, StaleVersion
+from wavegate_controller.domain.errors import Conflict, NotFound, StaleVersion
 from wavegate_controller.domain.flag import Flag
 from wavegate_controller.domain.measurement import Cursor, Measurement
 from wavegate_controller.domain.publication import PublishedRuleset
@@ -21,12 +20,13 @@ from wavegate_controller.domain.transitions import Event
 from wavegate_controller.ports import EVENTS
 from wavegate_controller.store import mapping, tables
 from wavegate_controller.store.audit import SqlAudit
+from wavegate_controller.store.catalog import SqlCalendars, SqlSegments, SqlTemplates
 from wavegate_controller.store.claims import SqlClaims
 from wavegate_controller.store.leases import SqlLeases
-from wavegate_controller.store.mapping import Columns
 from wavegate_controller.store.notices import POLL_SECONDS, Notice, Notices
 from wavegate_controller.store.outbox import SqlChannels, SqlOutbox
 from wavegate_controller.store.receipts import SqlReceipts
+from wavegate_controller.store.writing import insert_row, replace_row
 
 #: Long enough for a process that is merely slow.
 CLAIM_TTL: Final = timedelta(seconds=5)
@@ -62,7 +62,7 @@ class SqlEnvironments:
     def add(self, environment: Environment) -> None:
         """A new one; raises Conflict when the name is taken."""
         refusal = Conflict(f"environment {environment.name!r} exists already")
-        _insert(self.connection, tables.environment, mapping.environment_to_row(environment), taken=refusal)
+        insert_row(self.connection, tables.environment, mapping.environment_to_row(environment), taken=refusal)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,22 +80,39 @@ class SqlFlags:
             raise NotFound("flag", key)
         return mapping.flag_from_row(row)
 
-    def list(self, environment: str, *, after: str | None = None, limit: int | None = None) -> Sequence[Flag]:
-        """All of an environment, by key; with `after`, those behind that key."""
+    def list(
+        self, environment: str, *, after: str | None = None, limit: int | None = None, archived: bool = False
+    ) -> Sequence[Flag]:
+        """Those of an environment that are archived or those that are not, by key; with `after`, those behind it."""
         table = tables.flag
         query = select(table).where(table.c.environment == environment).order_by(table.c.key).limit(limit)
+        query = query.where(table.c.archived_at.is_not(None) if archived else table.c.archived_at.is_(None))
         if after is not None:
             query = query.where(table.c.key > after)
         return [mapping.flag_from_row(row) for row in self.connection.execute(query).mappings()]
 
+    def stopped(self, environment: str) -> frozenset[str]:
+        """The keys of those that are disabled."""
+        table = tables.flag
+        query = select(table.c.key).where(table.c.environment == environment, table.c.enabled.is_(False))
+        return frozenset(self.connection.execute(query).scalars())
+
+    def dependent(self, environment: str) -> Mapping[str, Sequence[str]]:
+        """Keys of those with prerequisites, archived ones aside, to the keys of the flags that they need."""
+        table = tables.flag
+        having = table.c.prerequisites.is_not(None), table.c.archived_at.is_(None)
+        query = select(table.c.key, table.c.prerequisites).where(table.c.environment == environment, *having)
+        rows = self.connection.execute(query).mappings()
+        return {row["key"]: [each["flag"] for each in row["prerequisites"]] for row in rows}
+
     def add(self, flag: Flag) -> None:
         """A new one; raises Conflict when the key is taken."""
         refusal = Conflict(f"flag {flag.key!r} exists already in environment {flag.environment!r}")
-        _insert(self.connection, tables.flag, mapping.flag_to_row(flag), taken=refusal)
+        insert_row(self.connection, tables.flag, mapping.flag_to_row(flag), taken=refusal)
 
     def save(self, flag: Flag) -> None:
         """Replace version `flag.version - 1`; raises StaleVersion when that is not what is stored."""
-        _replace(self.connection, tables.flag, mapping.flag_to_row(flag), stale=StaleVersion("flag", flag.key))
+        replace_row(self.connection, tables.flag, mapping.flag_to_row(flag), stale=StaleVersion("flag", flag.key))
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,12 +170,12 @@ class SqlRollouts:
     def add(self, rollout: Rollout) -> None:
         """A new one; raises Conflict when the id is taken."""
         refusal = Conflict(f"rollout {rollout.id!r} exists already")
-        _insert(self.connection, tables.rollout, mapping.rollout_to_row(rollout), taken=refusal)
+        insert_row(self.connection, tables.rollout, mapping.rollout_to_row(rollout), taken=refusal)
 
     def save(self, rollout: Rollout) -> None:
         """Replace version `rollout.version - 1`; raises StaleVersion when that is not what is stored."""
         refusal = StaleVersion("rollout", rollout.id)
-        _replace(self.connection, tables.rollout, mapping.rollout_to_row(rollout), stale=refusal)
+        replace_row(self.connection, tables.rollout, mapping.rollout_to_row(rollout), stale=refusal)
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,7 +218,7 @@ class SqlEvidence:
         table = tables.counter_cursor
         row, stale = mapping.cursor_to_row(rollout_id, cursor), StaleVersion("cursor of rollout", rollout_id)
         if before is None:
-            _insert(self.connection, table, row, taken=stale)
+            insert_row(self.connection, table, row, taken=stale)
             return
         is_before = table.c.rollout_id == rollout_id, table.c.read_at == before.read_at
         if not self.connection.execute(update(table).where(*is_before).values(row)).rowcount:
@@ -262,7 +279,7 @@ class SqlRulesets:
     def add(self, ruleset: PublishedRuleset) -> None:
         """The next revision; raises StaleVersion when that number is taken."""
         refusal = StaleVersion("ruleset", f"{ruleset.environment} revision {ruleset.revision}")
-        _insert(self.connection, tables.ruleset, mapping.ruleset_to_row(ruleset), taken=refusal)
+        insert_row(self.connection, tables.ruleset, mapping.ruleset_to_row(ruleset), taken=refusal)
 
 
 class SqlUnitOfWork:
@@ -284,6 +301,9 @@ class SqlUnitOfWork:
         self.receipts = SqlReceipts(connection)
         self.channels = SqlChannels(connection)
         self.outbox = SqlOutbox(connection)
+        self.segments = SqlSegments(connection)
+        self.templates = SqlTemplates(connection)
+        self.calendars = SqlCalendars(connection)
 
     @contextmanager
     def attempt(self) -> Iterator[object]:
@@ -337,25 +357,3 @@ def _measured(rollout_id: str, since: datetime, until: datetime | None) -> Selec
     table = tables.measurement
     query = select(table).where(table.c.rollout_id == rollout_id, table.c.at > since)
     return query if until is None else query.where(table.c.at <= until)
-
-
-def _insert(connection: Connection, table: Table, row: Columns, *, taken: ControllerError) -> None:
-    """Insert, or raise `taken` when the primary key is; the transaction goes on either way."""
-    try:
-        with connection.begin_nested():
-            connection.execute(insert(table).values(row))
-    except IntegrityError:
-        if connection.execute(select(1).where(*_is_row(table, row))).first() is None:
-            raise
-        raise taken from None
-
-
-def _replace(connection: Connection, table: Table, row: Columns, *, stale: StaleVersion) -> None:
-    """One statement reads the version and writes the row, so no other writer fits in between."""
-    statement = update(table).where(*_is_row(table, row), table.c.version == row["version"] - 1).values(row)
-    if not connection.execute(statement).rowcount:
-        raise stale
-
-
-def _is_row(table: Table, row: Columns) -> list[ColumnElement[bool]]:
-    return [column == row[column.name] for column in table.primary_key]

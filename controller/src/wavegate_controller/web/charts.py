@@ -266,6 +266,12 @@ def _mark(record: DecisionRecord, window: Window) -> Mark:
         Event.RESUME: ("resumed", "calm"),
         Event.AWAIT_APPROVAL: ("asks approval", "calm"),
         Event.TICK: ("held", "calm"),
+        Event.SIGN: ("signed", "calm"),
+        Event.BAKE: ("final bake", "good"),
+        Event.PIN: (f"pinned, {share}", "calm"),
+        Event.UNPIN: ("unpinned", "calm"),
+        Event.ALERT: ("breach under a pin", "bad"),
+        Event.REARM: ("enabled, bakes anew", "calm"),
     }[record.event]
     return Mark(x=window.x(record.at), label=label, lane=0, tone=tone)
 

@@ -91,6 +91,12 @@ _DID: Final = {
     Event.ROLL_BACK: "rolled back",
     Event.RESTART: "restarted",
     Event.CANCEL: "cancelled",
+    Event.SIGN: "signed",
+    Event.BAKE: "bakes on",
+    Event.PIN: "pinned",
+    Event.UNPIN: "unpinned",
+    Event.ALERT: "breached under a pin",
+    Event.REARM: "bakes anew",
 }
 _MINUTE: Final = 60
 _HOUR: Final = 60 * _MINUTE

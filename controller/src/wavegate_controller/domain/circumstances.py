@@ -1,0 +1,25 @@
+"""What holds a rollout that is not in its evidence: the calendar, other flags, and the flag's own switch."""
+
+from dataclasses import dataclass
+from typing import Final
+
+from wavegate_controller.domain.freeze import Frozen
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Circumstances:
+    """At one moment.
+
+    Attributes:
+        frozen: the freeze window that holds, of the plan or of the environment.
+        waits_for: what another flag must do first, as a sentence; empty when nothing.
+        stopped: the flag is disabled, so nobody has the candidate, whatever the weight.
+    """
+
+    frozen: Frozen | None = None
+    waits_for: str = ""
+    stopped: bool = False
+
+
+#: Nothing is in the way.
+CLEAR: Final = Circumstances()

@@ -1,0 +1,54 @@
+"""What holds rollouts beside their evidence, read once for all rollouts of a transaction."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from wavegate_controller.domain import prerequisites
+from wavegate_controller.domain.circumstances import Circumstances
+from wavegate_controller.domain.freeze import FreezeWindow, Frozen, frozen
+from wavegate_controller.domain.rollout import Rollout
+from wavegate_controller.ports import UnitOfWork
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """The calendars, switches and prerequisites of the environments that are asked about."""
+
+    work: UnitOfWork
+    now: datetime
+    _windows: dict[str, Sequence[FreezeWindow]] = field(default_factory=dict)
+    _stopped: dict[str, frozenset[str]] = field(default_factory=dict)
+    _dependent: dict[str, Mapping[str, Sequence[str]]] = field(default_factory=dict)
+
+    def of(self, rollout: Rollout) -> Circumstances:
+        """Those of one rollout."""
+        environment = rollout.environment
+        if environment not in self._stopped:
+            self._stopped[environment] = self.work.flags.stopped(environment)
+        return Circumstances(
+            frozen=self.frozen(environment, rollout.plan.freeze_windows),
+            waits_for=self.waits_for(environment, rollout.flag_key),
+            stopped=rollout.flag_key in self._stopped[environment],
+        )
+
+    def frozen(self, environment: str, further: Sequence[FreezeWindow] = ()) -> Frozen | None:
+        """The freeze window that holds in an environment, or one of further windows."""
+        if environment not in self._windows:
+            self._windows[environment] = self.work.calendars.get(environment).windows
+        windows = (*further, *self._windows[environment])
+        return frozen(windows, self.now) if windows else None
+
+    def waits_for(self, environment: str, flag_key: str) -> str:
+        """What another flag must do before a rollout of this one may go on, as a sentence; empty when nothing."""
+        if environment not in self._dependent:
+            self._dependent[environment] = self.work.flags.dependent(environment)
+        needed = self._dependent[environment].get(flag_key)
+        if not needed:
+            return ""
+        flags = self.work.flags
+        return prerequisites.unmet(
+            flags.get(environment, flag_key),
+            {key: flags.get(environment, key) for key in needed},
+            self.work.rollouts.serving(environment),
+        )
