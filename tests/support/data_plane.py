@@ -41,6 +41,32 @@ def published(revision=1, *, environment="production", flags=None, **fields):
     )
 
 
+class Serving:
+    """An application on a real socket, in a thread."""
+
+    def __init__(self, app, hub, *, port=0):
+        self._socket = socket.create_server(("127.0.0.1", port), backlog=1024)
+        self.port = self._socket.getsockname()[1]
+        self.url = f"http://127.0.0.1:{self.port}"
+        config = uvicorn.Config(
+            app,
+            http=BoundedProtocol,
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            timeout_graceful_shutdown=1,
+        )
+        self._server = DataPlaneServer(config, hub)
+        self._thread = threading.Thread(target=self._server.run, args=([self._socket],))
+        self._thread.start()
+        wait_until(lambda: self._server.started)
+
+    def close(self):
+        self._server.should_exit = True
+        self._thread.join(20)
+        assert not self._thread.is_alive()
+
+
 class DataPlane:
     """A running data plane."""
 
@@ -58,21 +84,8 @@ class DataPlane:
             "/flagd/": Flagd(self.hub, self.keys),
         }
         self.app = Delivery(modules, otherwise=_nothing_else)
-        self._socket = socket.create_server(("127.0.0.1", port), backlog=1024)
-        self.port = self._socket.getsockname()[1]
-        self.url = f"http://127.0.0.1:{self.port}"
-        config = uvicorn.Config(
-            self.app,
-            http=BoundedProtocol,
-            lifespan="off",
-            log_config=None,
-            access_log=False,
-            timeout_graceful_shutdown=1,
-        )
-        self._server = DataPlaneServer(config, self.hub)
-        self._thread = threading.Thread(target=self._server.run, args=([self._socket],))
-        self._thread.start()
-        wait_until(lambda: self._server.started)
+        self._serving = Serving(self.app, self.hub, port=port)
+        self.port, self.url = self._serving.port, self._serving.url
 
     def allow(self, keys):
         """These keys hold, and no others."""
@@ -90,9 +103,7 @@ class DataPlane:
         return 0 if channel is None else len(channel.streams)
 
     def close(self):
-        self._server.should_exit = True
-        self._thread.join(20)
-        assert not self._thread.is_alive()
+        self._serving.close()
 
     def __enter__(self):
         return self

@@ -4,6 +4,7 @@ import gc
 import logging
 import os
 import resource
+import signal
 import socket
 import sys
 from dataclasses import dataclass
@@ -232,34 +233,15 @@ def serve(config: Config) -> None:
     Raises:
         Invalid: a setting cannot be used, a taken port included.
     """
-    logging.basicConfig(
-        stream=sys.stderr,
-        level=config.log_level.upper(),
-        format="%(asctime)s %(levelname)s %(name)s %(message)s",
-    )
+    log_to_stderr(config.log_level)
     for library in ("alembic", "apscheduler"):
         logging.getLogger(library).setLevel(logging.WARNING)
-    listener = _listen(config)
+    listener = listen(config.host, config.port)
     controller = build(config)
     controller.start()
     host, port = listener.getsockname()[:2]
     _log.info("action=serving url=http://%s:%d environment=%s", host, port, config.environment)
-    _tune()
-    DataPlaneServer(
-        uvicorn.Config(
-            controller.app,
-            http=BoundedProtocol,
-            lifespan="off",
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            backlog=_BACKLOG,
-            timeout_keep_alive=_KEEP_ALIVE_SECONDS,
-            timeout_graceful_shutdown=_GRACE_SECONDS,
-        ),
-        controller.hub,
-        controller.feed,
-    ).run(sockets=[listener])
+    run(controller.app, listener, controller.hub, controller.feed)
     controller.close()
     controller.reconciler.leave()
     _log.info("action=stopped")
@@ -269,18 +251,42 @@ def serve(config: Config) -> None:
     os._exit(0)
 
 
+def log_to_stderr(level: str) -> None:
+    """One line for each thing that happened."""
+    logging.basicConfig(stream=sys.stderr, level=level.upper(), format="%(asctime)s %(levelname)s %(name)s %(message)s")
+
+
+def run(app: Application, listener: socket.socket, *streams: Hub | Feed) -> None:
+    """Serve an application with a data plane until SIGTERM or SIGINT; then these streams end first."""
+    _tune()
+    for stop in (signal.SIGTERM, signal.SIGINT):
+        # The server raises again what stopped it, once it has stopped; without this there would be no after.
+        signal.signal(stop, lambda *_: None)
+    config = uvicorn.Config(
+        cast("Any", app),
+        http=BoundedProtocol,
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        backlog=_BACKLOG,
+        timeout_keep_alive=_KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=_GRACE_SECONDS,
+    )
+    DataPlaneServer(config, *streams).run(sockets=[listener])
+
+
 class DataPlaneServer(uvicorn.Server):
     """Ends the streams before it waits for what else is open: they would never end by themselves."""
 
-    def __init__(self, config: uvicorn.Config, hub: Hub, feed: Feed) -> None:
+    def __init__(self, config: uvicorn.Config, *streams: Hub | Feed) -> None:
         super().__init__(config)
-        self._hub = hub
-        self._feed = feed
+        self._streams = streams
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Stop listening, and let everybody go."""
-        self._hub.close()
-        self._feed.close()
+        for streams in self._streams:
+            streams.close()
         await super().shutdown(sockets)
 
 
@@ -292,16 +298,18 @@ def _tune() -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
-def _listen(config: Config) -> socket.socket:
-    """Bind before anything else, so that a taken port is said at once and touches no database."""
+def listen(host: str, port: int) -> socket.socket:
+    """Bind before anything else, so that a taken port is said at once and touches no database.
+
+    Raises:
+        Invalid: that cannot be.
+    """
     try:
-        family, kind, protocol, _, address = socket.getaddrinfo(config.host, config.port, type=socket.SOCK_STREAM)[0]
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         listener = socket.socket(family, kind, protocol)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(address)
         listener.listen(_BACKLOG)
     except OSError as error:
-        raise Invalid(
-            "port", f"cannot listen on {config.host}:{config.port}: {error.strerror}", "a free port"
-        ) from None
+        raise Invalid("port", f"cannot listen on {host}:{port}: {error.strerror}", "a free port") from None
     return listener

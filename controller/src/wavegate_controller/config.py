@@ -25,6 +25,8 @@ OTHERS: Final = frozenset(
         "WAVEGATE_SPECS",
     }
 )
+#: Options of `wavegate relay`.
+_OF_RELAYS: Final = "WAVEGATE_RELAY_"
 _SHORTEST_SECRET: Final = 16
 #: Chat, mail and pagers. What apprise can post to any host (json, xml, form) or do on this machine is left out.
 _SERVICES: Final = (
@@ -184,7 +186,7 @@ def load(env: Mapping[str, str], file: Path | None = None) -> Config:
     settings |= {
         name.removeprefix(PREFIX).lower(): _from_text(name, text)
         for name, text in env.items()
-        if name.startswith(PREFIX) and name not in OTHERS
+        if name.startswith(PREFIX) and name not in OTHERS and not name.startswith(_OF_RELAYS)
     }
     try:
         return Config.model_validate(settings)

@@ -10,6 +10,7 @@ COMMANDS: Final = {
     "demo": "Watch one AI feature climb to 100 % and another roll itself back.",
     "serve": "Run a controller until it gets SIGTERM or SIGINT.",
     "flag": "Create flags, show and change them, and stop them at once.",
+    "relay": "Serve another controller's or relay's data plane from here.",
     "rollout": "Create rollouts, watch them, and act on them.",
     "segment": "Name conditions, for the rules of any flag.",
     "template": "Name plans, for rollouts to copy.",

@@ -33,6 +33,17 @@ def header(scope: Scope, name: bytes) -> bytes:
     return b""
 
 
+def authorization(scope: Scope) -> bytes:
+    """The `Authorization` header, also where the key came as `X-API-Key`; empty if there is neither."""
+    key = b""
+    for name, value in scope["headers"]:
+        if name == b"authorization":
+            return bytes(value)
+        if name == b"x-api-key":
+            key = b"Bearer " + value
+    return key
+
+
 def holds(scope: Scope, etag: bytes) -> bool:
     """Whether the client has it already; a proxy that compressed the answer has made it a weak validator."""
     held = header(scope, b"if-none-match")

@@ -76,16 +76,17 @@ class Channel:
         self._pushed = ""
         self._asked = ""
 
-    def publish(self, ruleset: PublishedRuleset, then: Callable[[], None]) -> bool:
+    def publish(self, ruleset: PublishedRuleset, then: Callable[[], None], *, is_meant: bool = False) -> bool:
         """Serve this revision from now on and call `then` at once; False when it is not newer.
 
-        Transactions commit in the order of their revisions, but their threads may arrive here in another.
+        Transactions commit in the order of their revisions, but their threads may arrive here in another. `is_meant`
+        says that a lower revision is no such thing, but what clients are to go back to.
         """
         with self._publishing:
             before = self.current
-            if before is not None and ruleset.revision <= before.revision:
+            if before is not None and ruleset.revision <= before.revision and not is_meant:
                 return False
-            rendered = Rendered.of(ruleset, rollback_allowed=self._rollback_allowed)
+            rendered = Rendered.of(ruleset, rollback_allowed=self._rollback_allowed or is_meant)
             step = None if before is None else event("delta", delta_between(before.body, rendered.body), rendered.id)
             with self._lock:
                 if before is not None and step is not None:

@@ -8,7 +8,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Final, TypeAlias, TypeVar, get_args
+from typing import Final, Protocol, TypeAlias, TypeVar, get_args
 
 from wavegate_controller.documents.counts import (
     BOUNDS,
@@ -56,6 +56,13 @@ class ArmTotals:
         self.exposed_users += arm.exposed_users
 
 
+class TakesCounts(Protocol):
+    """Where posted documents go."""
+
+    def take(self, document: CountsDocument, *, variants: Mapping[str, frozenset[str]]) -> bool:
+        """Count a document, once; False for one that was taken before."""
+
+
 class PostedCounts:
     """The sums; safe to use from several threads."""
 
@@ -89,7 +96,7 @@ class PostedCounts:
                 if arm.variant in variants.get(arm.flag, ()):
                     self.arms.setdefault((arm.flag, arm.variant), ArmTotals()).add(arm)
             for answers in document.evaluations:
-                if _is_known(answers, variants):
+                if is_known(answers, variants):
                     key = (answers.flag, answers.variant, answers.reason.value)
                     self.evaluations[key] = self.evaluations.get(key, 0) + answers.count
         for comment in document.comments:
@@ -111,8 +118,11 @@ class PostedCounts:
         return evaluations, arms
 
 
-def _is_known(answers: EvaluationsDocument, variants: Mapping[str, frozenset[str]]) -> bool:
-    """An empty variant is the default in the app's code; an empty flag is one that its ruleset does not have."""
+def is_known(answers: EvaluationsDocument, variants: Mapping[str, frozenset[str]]) -> bool:
+    """Whether a ruleset has it.
+
+    An empty variant is the default in the app's code; an empty flag is one that its ruleset does not have.
+    """
     if not answers.flag:
         return not answers.variant
     return answers.flag in variants and (not answers.variant or answers.variant in variants[answers.flag])

@@ -22,6 +22,11 @@ _BITMAPS: Final = 32 * 1024 * 1024
 _DRAWN: Final = frozenset({"rollout", "rollout.holdout"})
 
 
+def is_drawn(answer: EvaluationDetails) -> bool:
+    """Whether chance alone decided between the variants of a rollout."""
+    return answer.decided_by in _DRAWN
+
+
 class Users:
     """Which users of one flag were seen in the present wave, as a bitmap that all its variants share."""
 
@@ -71,7 +76,7 @@ class Exposures:
 
     def exposed(self, answer: EvaluationDetails) -> Cell | None:
         """The cell for those who were given this answer's variant by the draw; None where nobody was drawn."""
-        if answer.variant is None or answer.decided_by not in _DRAWN:
+        if answer.variant is None or not is_drawn(answer):
             return None
         return self._exposed.setdefault((answer.flag_key, answer.variant), [0])
 

@@ -55,13 +55,16 @@ class Hub:
         self._open: Counter[str] = Counter()
         self._is_closing = False
 
-    def publish(self, ruleset: PublishedRuleset) -> None:
-        """Serve this revision from now on, and push it to all who follow its environment."""
+    def publish(self, ruleset: PublishedRuleset, *, is_meant: bool = False) -> None:
+        """Serve this revision from now on, and push it to all who follow its environment.
+
+        A lower one than the one in force only if it `is_meant`.
+        """
         channel = self._channels.get(ruleset.environment)
         if channel is None:
             made = Channel(ruleset.environment, rollback_allowed=self._rollback_allowed)
             channel = self._channels.setdefault(ruleset.environment, made)
-        channel.publish(ruleset, lambda: self._in_loop(lambda: self._wake(channel)))
+        channel.publish(ruleset, lambda: self._in_loop(lambda: self._wake(channel)), is_meant=is_meant)
 
     def channel(self, environment: str) -> Channel | None:
         """The environment's, once something was published for it."""

@@ -26,6 +26,11 @@ class Grant:
 Revoked: TypeAlias = Callable[[frozenset[str]], None]
 
 
+def key_in(authorization: bytes) -> bytes:
+    """The key that an `Authorization` header shows; empty where it shows none."""
+    return authorization[7:].strip() if authorization[:7].lower() == _SCHEME else b""
+
+
 def hash_of(key: str | bytes) -> str:
     """What a key is known by here: SHA-256 in hex. Keys are long and random, so that nothing slower is needed."""
     return hashlib.sha256(key.encode() if isinstance(key, str) else key).hexdigest()

@@ -8,13 +8,25 @@ import asyncio
 import json
 import logging
 from collections import Counter
+from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any, Final
 from urllib.parse import parse_qs, quote
 
 from wavegate.evaluation import ErrorCode, ruleset_from_json
 from wavegate_controller.delivery.answers import Evaluator, Refused, bulk_failure, failure, read_context
-from wavegate_controller.delivery.asgi import JSON, Header, Receive, Scope, Send, TooSlow, answer, holds, read_body
+from wavegate_controller.delivery.asgi import (
+    JSON,
+    Header,
+    Receive,
+    Scope,
+    Send,
+    TooSlow,
+    answer,
+    authorization,
+    holds,
+    read_body,
+)
 from wavegate_controller.delivery.cors import Cors
 from wavegate_controller.delivery.counts import Served
 from wavegate_controller.delivery.exposures import Exposures
@@ -44,13 +56,23 @@ class Ofrep:
         keys: who may ask.
         limits: how often.
         cors: which web pages may.
+        count: makes what the answers of an environment are counted in.
     """
 
-    def __init__(self, hub: Hub, keys: Keys, *, limits: RateLimits, cors: Cors) -> None:
+    def __init__(
+        self,
+        hub: Hub,
+        keys: Keys,
+        *,
+        limits: RateLimits,
+        cors: Cors,
+        count: Callable[[], Exposures] = Exposures,
+    ) -> None:
         self._hub = hub
         self._keys = keys
         self._limits = limits
         self._cors = cors
+        self._count = count
         self._evaluators: dict[str, tuple[str, Evaluator]] = {}
         self._exposures: dict[str, Exposures] = {}
 
@@ -116,7 +138,7 @@ class Ofrep:
         ticket = parse_qs(scope["query_string"].decode("latin-1")).get("ticket", [""])[0]
         if scope["method"] != "GET":
             raise _Answered(HTTPStatus.METHOD_NOT_ALLOWED, "use GET", headers=[(b"allow", b"GET")])
-        grant = self._keys.admit(ticket) if ticket else self._keys.grant(_authorization(scope))
+        grant = self._keys.admit(ticket) if ticket else self._keys.grant(authorization(scope))
         if grant is None:
             raise _unauthorised()
         await self._hub.notices(scope, receive, send, grant, headers=self._cors.headers(scope))
@@ -125,7 +147,7 @@ class Ofrep:
         """Who asks. That comes before all that depends on what is asked, or an answer would tell a stranger of it."""
         if scope["method"] != method:
             raise _Answered(HTTPStatus.METHOD_NOT_ALLOWED, f"use {method}", headers=[(b"allow", method.encode())])
-        grant = self._keys.grant(_authorization(scope))
+        grant = self._keys.grant(authorization(scope))
         if grant is None:
             raise _unauthorised()
         if seconds := self._limits.wait(grant.key_id):
@@ -160,14 +182,16 @@ class Ofrep:
             raise _Answered(HTTPStatus.SERVICE_UNAVAILABLE, "no ruleset yet", headers=[(b"retry-after", b"1")])
         known, evaluator = self._evaluators.get(environment, ("", None))
         if evaluator is None or known != current.id:
-            exposures = self._exposures.setdefault(environment, Exposures())
+            exposures = self._exposures.get(environment)
+            if exposures is None:
+                exposures = self._exposures[environment] = self._count()
             evaluator = Evaluator(ruleset_from_json(current.body), current.id, exposures, evaluator)
             self._evaluators[environment] = current.id, evaluator
         return evaluator
 
     def _streams(self, scope: Scope) -> bytes:
         """Where to hear of changes; what admits a browser's event source stands in the address."""
-        ticket = self._keys.ticket(_authorization(scope))
+        ticket = self._keys.ticket(authorization(scope))
         address = f"{scope.get('root_path', '')}{_EVENTS}" + (f"?ticket={quote(ticket)}" if ticket else "")
         stream = {"type": "sse", "endpoint": {"requestUri": address}, "inactivityDelaySec": _INACTIVITY}
         return json.dumps([stream]).encode()
@@ -229,14 +253,3 @@ async def _context(receive: Receive) -> dict[str, Any]:
         return read_context(body)
     except Refused as refused:
         raise _Answered(HTTPStatus.BAD_REQUEST, str(refused), code=refused.code) from None
-
-
-def _authorization(scope: Scope) -> bytes:
-    """The key, from either header that the protocol names for it."""
-    key = b""
-    for name, value in scope["headers"]:
-        if name == b"authorization":
-            return bytes(value)
-        if name == b"x-api-key":
-            key = b"Bearer " + value
-    return key

@@ -55,6 +55,7 @@ class Rendered:
             (b"etag", plain),
             _NO_CACHE,
             _VARY,
+            (b"wavegate-environment", ruleset.environment.encode()),
             (b"wavegate-revision", str(ruleset.revision).encode()),
             *([_ROLLBACK] if rollback_allowed else []),
         ]

@@ -15,7 +15,7 @@ from wavegate_controller.delivery.asgi import (
     read_body,
     unauthorised,
 )
-from wavegate_controller.delivery.counts import PostedCounts
+from wavegate_controller.delivery.counts import TakesCounts
 from wavegate_controller.delivery.hub import Hub
 from wavegate_controller.delivery.keys import Grant, Keys
 from wavegate_controller.documents.counts import read_counts
@@ -37,7 +37,7 @@ class SdkRoutes:
         keys: who may ask.
     """
 
-    def __init__(self, hub: Hub, counts: PostedCounts, keys: Keys) -> None:
+    def __init__(self, hub: Hub, counts: TakesCounts, keys: Keys) -> None:
         self._hub = hub
         self._counts = counts
         self._keys = keys
@@ -73,6 +73,10 @@ class SdkRoutes:
             await answer(send, 200, variant.headers, b"" if scope["method"] == "HEAD" else variant.body)
 
     async def _take(self, receive: Receive, send: Send, grant: Grant) -> None:
+        if self._hub.channel(grant.environment) is None:
+            # Nobody can tell yet what there is to be counted; clients keep it and come again.
+            await problem(send, 503, "Service Unavailable", "no ruleset yet", [(b"retry-after", b"1")])
+            return
         try:
             body = await read_body(receive)
         except TooSlow as slow:

@@ -411,7 +411,7 @@ class Client:
         except Exception:  # noqa: BLE001 # as in is_enabled
             return None
 
-    def _offer(self, ruleset: Ruleset, rollback_allowed: bool) -> bool:
+    def _offer(self, ruleset: Ruleset, rollback_allowed: bool, _document: bytes = b"") -> bool:
         in_use = self._snapshot.ruleset
         # Revisions are counted within an environment: what a cache kept of another one is no measure.
         if in_use is not None and ruleset.environment == in_use.environment:

@@ -40,8 +40,8 @@ _PATIENCE_AT_CLOSE: Final = 1.0
 # Of those who start together without any ruleset, within so much of the interval; they need one soon.
 _FIRST_LOOK: Final = 0.1
 
-#: Takes a ruleset into use. False when it is older than the one in use and that was not announced.
-Offer: TypeAlias = Callable[[Ruleset, bool], bool]
+#: Takes a ruleset into use, and its bytes. False when it is older than the one in use and that was not announced.
+Offer: TypeAlias = Callable[[Ruleset, bool, bytes], bool]
 
 
 class Condition(StrEnum):
@@ -158,7 +158,7 @@ class Poller:
             self._failures += 1
             self._report(Condition.MALFORMED, f"the controller's ruleset was refused: {refused}")
             return self._back_off()
-        if not self._offer(ruleset, fetched.rollback_allowed):
+        if not self._offer(ruleset, fetched.rollback_allowed, fetched.body):
             self._report(
                 Condition.OLDER, f"the controller offers revision {ruleset.revision}, older than the one in use"
             )
