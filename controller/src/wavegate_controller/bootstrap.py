@@ -111,6 +111,7 @@ def build(config: Config) -> Controller:
         recorder=recorder,
         messenger=OutsideMessenger(services=config.notification_services, urls=config.notification_urls, pages=pages),
         pages=pages,
+        alerts=config.alerts,
         delivery_attempts=config.notification_attempts,
     )
     control_plane = cast("Any", WSGIMiddleware(cast("Any", make_flask(services, recorder, config))))

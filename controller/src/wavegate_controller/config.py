@@ -11,6 +11,8 @@ from typing import Any, Final, Literal, Self
 from pydantic import Field, SecretStr, ValidationError, model_validator
 
 from wavegate_controller.documents.reading import Document, Duration, refusal
+from wavegate_controller.domain.access import EVERYWHERE
+from wavegate_controller.domain.alerting import AlertAction, AlertPolicy
 from wavegate_controller.domain.errors import Invalid
 
 PREFIX: Final = "WAVEGATE_"
@@ -140,6 +142,21 @@ class Config(Document):
     notification_attempts: int = Field(
         default=50, ge=1, le=1000, description="After how many attempts a message is given up."
     )
+    alert_flag_labels: list[str] = Field(
+        default_factory=lambda: ["wavegate_flag", "flag"],
+        description="Labels of alerts that may name a flag; the first that an alert has counts.",
+    )
+    alert_actions: dict[str, AlertAction] = Field(
+        default_factory=lambda: {EVERYWHERE: AlertAction.ROLL_BACK},
+        description="Environment, or `*`, to what an alert does there that does not say what it wants.",
+    )
+    alert_actions_allowed: list[AlertAction] = Field(
+        default_factory=lambda: [AlertAction.RECORD, AlertAction.PAUSE, AlertAction.ROLL_BACK],
+        description="What an alert may ask for by its label `wavegate_action`.",
+    )
+    alert_without_rollout: AlertAction = Field(
+        default=AlertAction.RECORD, description="What an alert does to a flag that has no rollout under way."
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field(default="info", description="Least level to log.")
 
     @model_validator(mode="after")
@@ -167,6 +184,20 @@ class Config(Document):
             if duration <= timedelta(0):
                 raise Invalid(field, "is not a time", "more than 0, such as 1s")
         return self
+
+    @property
+    def alerts(self) -> AlertPolicy:
+        """What alerts may do.
+
+        Raises:
+            Invalid: naming the setting.
+        """
+        return AlertPolicy(
+            flag_labels=tuple(self.alert_flag_labels),
+            default=self.alert_actions,
+            allowed=frozenset(self.alert_actions_allowed),
+            without_rollout=self.alert_without_rollout,
+        )
 
     @property
     def tokens(self) -> dict[str, str]:

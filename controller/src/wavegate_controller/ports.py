@@ -5,6 +5,7 @@ from contextlib import AbstractContextManager
 from datetime import datetime, timedelta
 from typing import Any, Final, Protocol
 
+from wavegate_controller.domain.alerting import Alert, AlertRecord
 from wavegate_controller.domain.audit import AuditFilter, Entry, Head, Note
 from wavegate_controller.domain.catalog import Calendar, Segment, Template
 from wavegate_controller.domain.claim import Claim
@@ -347,6 +348,22 @@ class ReceiptRepository(Protocol):
         ...
 
 
+class AlertRepository(Protocol):
+    """Alerts that were reported, and what came of them."""
+
+    def find(self, alert: Alert) -> AlertRecord | None:
+        """The same one, if it was reported before."""
+        ...
+
+    def add(self, record: AlertRecord) -> None:
+        """A new one; raises StaleVersion when somebody else was faster."""
+        ...
+
+    def list(self, environment: str, *, limit: int, before: int | None = None) -> Sequence[AlertRecord]:
+        """Newest first; with `before`, those with a smaller id."""
+        ...
+
+
 class ChannelRepository(Protocol):
     """Where messages go; of all environments."""
 
@@ -533,6 +550,11 @@ class UnitOfWork(Protocol):
         ...
 
     @property
+    def alerts(self) -> AlertRepository:
+        """See AlertRepository."""
+        ...
+
+    @property
     def outbox(self) -> OutboxRepository:
         """See OutboxRepository."""
         ...
@@ -637,6 +659,10 @@ class Recorder(Protocol):
 
     def delivered(self, delivery: Delivery) -> None:
         """An attempt to deliver a message ended, well or not; its state says how."""
+        ...
+
+    def alerted(self, record: AlertRecord) -> None:
+        """An alert was taken."""
         ...
 
     def waiting(self, backlog: Backlog, *, audit_entries: int, now: datetime) -> None:

@@ -10,6 +10,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily, Metric
 
 from wavegate.evaluation import FULL_WEIGHT
+from wavegate_controller.domain.alerting import AlertRecord
 from wavegate_controller.domain.decision import Decision
 from wavegate_controller.domain.notification import Backlog, Delivery, DeliveryState
 from wavegate_controller.domain.rollout import Rollout
@@ -72,6 +73,12 @@ class PrometheusRecorder:
             ("channel", "outcome"),
             registry=self._registry,
         )
+        self._alerts = Counter(
+            "wavegate_controller_alerts",
+            "Alerts that Alertmanager reported, each counted once, by what came of it.",
+            ("outcome",),
+            registry=self._registry,
+        )
         self._pending = Gauge(
             "wavegate_controller_outbox_pending", "Messages that wait to be delivered.", registry=self._registry
         )
@@ -132,6 +139,20 @@ class PrometheusRecorder:
             delivery.message.action,
             delivery.attempts,
             delivery.error,
+        )
+
+    def alerted(self, record: AlertRecord) -> None:
+        """Count and log an alert."""
+        self._alerts.labels(outcome=record.outcome.value).inc()
+        _log.info(
+            "action=alert_%s flag=%s environment=%s alert=%r fingerprint=%r outcome=%s: %s",
+            "fired" if record.alert.is_firing else "resolved",
+            record.flag,
+            record.environment,
+            record.alert.name,
+            record.alert.fingerprint,
+            record.outcome.value,
+            record.detail,
         )
 
     def waiting(self, backlog: Backlog, *, audit_entries: int, now: datetime) -> None:

@@ -29,9 +29,10 @@ def test_every_permission_has_its_least_role():
 @pytest.mark.parametrize(
     ("role", "allowed"),
     [
+        (Role.REPORTER, {Permission.REPORT_ALERTS}),
         (Role.VIEWER, {Permission.READ}),
-        (Role.ENGINEER, {Permission.READ, Permission.AUDIT, Permission.EDIT}),
-        (Role.APPROVER, {Permission.READ, Permission.AUDIT, Permission.EDIT, Permission.APPROVE}),
+        (Role.ENGINEER, {Permission.READ, Permission.AUDIT, Permission.EDIT, Permission.REPORT_ALERTS}),
+        (Role.APPROVER, set(Permission) - {Permission.ADMINISTER}),
         (Role.ADMIN, set(Permission)),
     ],
 )

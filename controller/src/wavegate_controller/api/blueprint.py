@@ -9,6 +9,7 @@ from werkzeug.datastructures import WWWAuthenticate
 from werkzeug.exceptions import Unauthorized
 
 from wavegate_controller.api import errors
+from wavegate_controller.api.alerts import alerts
 from wavegate_controller.api.audit import audit
 from wavegate_controller.api.catalog import freezes, plans, segments
 from wavegate_controller.api.decisions import decisions
@@ -41,6 +42,7 @@ OPERATIONS: Final = (
     audit,
     events,
     notifications,
+    alerts,
     presets,
     status,
     document,

@@ -9,6 +9,7 @@ from wavegate_controller.documents.freeze import FreezeWindowDocument
 from wavegate_controller.documents.gates import AnyGateDocument
 from wavegate_controller.documents.plans import PlanDocument
 from wavegate_controller.documents.targeting import PrerequisiteDocument, RuleDocument
+from wavegate_controller.domain.alerting import AlertAction, AlertOutcome
 from wavegate_controller.domain.decision import DecisionReason
 from wavegate_controller.domain.guardrail import Interval, MetricKind, Outcome, Reason, Totals
 from wavegate_controller.domain.rollout import PauseReason, State
@@ -397,3 +398,25 @@ class DeliveryShown(Shown):
     delivered_at: datetime | None
     error: str
     message: MessageShown
+
+
+class AlertShown(Shown):
+    """An alert that was reported, and what came of it."""
+
+    fingerprint: str
+    starts_at: datetime
+    status: Literal["firing", "resolved"]
+    alert: str = Field(description="Name of its rule.")
+    environment: str
+    flag: str = Field(description="Empty where no label names one.")
+    action: AlertAction | None = Field(description="What it was to do.")
+    outcome: AlertOutcome
+    detail: str
+    received_at: datetime
+    is_new: bool = Field(description="False for what had been reported before, and then did nothing again.")
+
+
+class AlertsTaken(Shown):
+    """What came of each alert of a report."""
+
+    alerts: list[AlertShown]

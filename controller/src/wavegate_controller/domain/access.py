@@ -20,6 +20,8 @@ class Permission(StrEnum):
     AUDIT = "audit"
     #: Create and change flags and rollouts; start, stop, pause, and take back.
     EDIT = "edit"
+    #: Report alerts, which may pause, take back or stop a rollout as far as the settings say.
+    REPORT_ALERTS = "report_alerts"
     #: Say that users may have more than the gates have let through: approve, reject, promote, judge a wave.
     APPROVE = "approve"
     #: Give and take: people, their roles, tokens, SDK keys, environments.
@@ -27,27 +29,32 @@ class Permission(StrEnum):
 
 
 class Role(StrEnum):
-    """What somebody is in an environment, weakest first."""
+    """What somebody is in an environment, weakest first; only a reporter stands beside the others."""
 
+    #: A program that reports alerts and may do nothing else, not even read.
+    REPORTER = "reporter"
     VIEWER = "viewer"
     ENGINEER = "engineer"
     APPROVER = "approver"
     ADMIN = "admin"
 
     def covers(self, other: "Role") -> bool:
-        """Whether this role is the other one or a stronger one."""
-        return _RANK[self] >= _RANK[other]
+        """Whether this role has every permission of the other one."""
+        return all(self.allows(each) for each in Permission if other.allows(each))
 
     def allows(self, permission: Permission) -> bool:
         """Whether this role has the permission."""
-        return self.covers(LEAST_ROLE[permission])
+        if self is Role.REPORTER:
+            return permission is Permission.REPORT_ALERTS
+        return _RANK[self] >= _RANK[LEAST_ROLE[permission]]
 
 
-#: The weakest role that has the permission.
+#: The weakest role that has the permission, among those that may read.
 LEAST_ROLE: Final[Mapping[Permission, Role]] = {
     Permission.READ: Role.VIEWER,
     Permission.AUDIT: Role.ENGINEER,
     Permission.EDIT: Role.ENGINEER,
+    Permission.REPORT_ALERTS: Role.ENGINEER,
     Permission.APPROVE: Role.APPROVER,
     Permission.ADMINISTER: Role.ADMIN,
 }
@@ -125,7 +132,10 @@ def role_in(roles: Roles, environment: str) -> Role | None:
 
 def covers(stronger: Roles, weaker: Roles) -> bool:
     """Whether the one set of roles has, in each environment, at least what the other one has."""
-    return all((own := role_in(stronger, place)) is not None and own.covers(role) for place, role in weaker.items())
+    return all(
+        (own := role_in(stronger, place)) is not None and (other := role_in(weaker, place)) and own.covers(other)
+        for place in weaker
+    )
 
 
 _RECONCILER: Final = "wavegate"

@@ -46,6 +46,8 @@ class DecisionReason(StrEnum):
     PINNED = "pinned"
     #: The gates are breached, but a human pinned it: somebody must look.
     PINNED_BREACH = "pinned_breach"
+    #: An alert that Alertmanager reported asks for it.
+    ALERT = "alert"
     #: A named human asked for it.
     REQUESTED = "requested"
 

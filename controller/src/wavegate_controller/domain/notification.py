@@ -242,10 +242,23 @@ def _severity(decision: Decision, *, automatic: bool) -> Severity:
         case Event.ROLL_BACK | Event.STEP_BACK | Event.PAUSE:
             bad = automatic or decision.reason is not DecisionReason.REQUESTED
             return Severity.CRITICAL if bad else Severity.WARNING
-        case Event.AWAIT_APPROVAL | Event.REJECT | Event.CANCEL:
+        case Event.ALERT:
+            return Severity.CRITICAL
+        case Event.AWAIT_APPROVAL | Event.REJECT | Event.CANCEL | Event.PIN:
             return Severity.WARNING
         case _:
             return Severity.INFO
+
+
+_SAID: Final = {
+    Event.RESUME: "goes on",
+    Event.SIGN: "signed, but not by all that it takes,",
+    Event.BAKE: "the last wave passed; watched on",
+    Event.PIN: "pinned",
+    Event.UNPIN: "no longer pinned",
+    Event.ALERT: "something is wrong, but it is pinned",
+    Event.REARM: "serves again, and bakes anew,",
+}
 
 
 def _title(decision: Decision, before: Rollout, after: Rollout) -> str:
@@ -253,6 +266,8 @@ def _title(decision: Decision, before: Rollout, after: Rollout) -> str:
     match after.state:
         case State.ROLLED_BACK:
             return f"rolled back from {was}; everybody gets {after.stable!r}"
+        case _ if (said := _SAID.get(decision.event)) is not None:
+            return f"{said} at {share}"
         case State.PAUSED if after.weight < before.weight:
             return f"taken back from {was} to {share}, paused"
         case State.PAUSED:
@@ -263,8 +278,6 @@ def _title(decision: Decision, before: Rollout, after: Rollout) -> str:
             return f"complete: {share} get {after.candidate!r}"
         case State.CANCELLED:
             return f"cancelled; everybody gets {after.stable!r}"
-        case _ if decision.event is Event.RESUME:
-            return f"goes on at {share}"
         case _:
             return f"{share} get {after.candidate!r}"
 

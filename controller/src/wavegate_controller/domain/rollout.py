@@ -36,6 +36,8 @@ class PauseReason(StrEnum):
     OPERATOR = "operator"
     #: A gate was breached and the plan says to pause or to step back.
     BREACH = "breach"
+    #: An alert that names the flag fires.
+    ALERT = "alert"
     #: An approver said no.
     REJECTED = "rejected"
     #: A human took it one wave back.

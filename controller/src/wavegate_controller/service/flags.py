@@ -146,22 +146,7 @@ def set_enabled(
         frozen = None
         if enabled and rollout is not None and rollout.exposure:
             frozen = check_frozen(work, flag.environment, "enable", comment, by=by, now=now, override=override_freeze)
-        stopped = None if enabled else Stop(by=by.name, at=now, reason=comment.strip())
-        flag = replace(flag, enabled=enabled, stopped=stopped, updated_at=now, version=flag.version + 1)
-        work.flags.save(flag)
-        note(
-            work,
-            by=by,
-            action="flag.enable" if enabled else "flag.disable",
-            subject=flag.key,
-            environment=flag.environment,
-            now=now,
-            before={"enabled": not enabled, "version": flag.version - 1},
-            after={"enabled": enabled, "version": flag.version},
-            reason=comment.strip(),
-        )
-        tell(work, about_switch(flag, actor=by.name, comment=comment.strip(), now=now))
-        ruleset = next_revision(work, services.environment, now=now)
+        flag, ruleset = switch(work, flag, enabled=enabled, by=by, comment=comment.strip(), now=now)
         if enabled and rollout is not None and rollout.state in WATCHED:
             _rearm(work, rollout, frozen, by=by, comment=comment.strip(), now=now)
     services.sink.publish(ruleset)
@@ -216,6 +201,28 @@ def restore_flag(
         ruleset = _file(work, before, after, "flag.restore", by=by, comment=comment, now=now)
     services.sink.publish(ruleset)
     return after
+
+
+def switch(
+    work: UnitOfWork, flag: Flag, *, enabled: bool, by: Principal, comment: str, now: datetime
+) -> tuple[Flag, PublishedRuleset]:
+    """Enable or stop a flag in the caller's transaction; the flag after it, and the ruleset to publish."""
+    stopped = None if enabled else Stop(by=by.name, at=now, reason=comment)
+    flag = replace(flag, enabled=enabled, stopped=stopped, updated_at=now, version=flag.version + 1)
+    work.flags.save(flag)
+    note(
+        work,
+        by=by,
+        action="flag.enable" if enabled else "flag.disable",
+        subject=flag.key,
+        environment=flag.environment,
+        now=now,
+        before={"enabled": not enabled, "version": flag.version - 1},
+        after={"enabled": enabled, "version": flag.version},
+        reason=comment,
+    )
+    tell(work, about_switch(flag, actor=by.name, comment=comment, now=now))
+    return flag, next_revision(work, flag.environment, now=now)
 
 
 def list_flags(services: Services, *, by: Principal) -> Sequence[Flag]:

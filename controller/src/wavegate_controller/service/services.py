@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field, replace
 from typing import Self
 
+from wavegate_controller.domain.alerting import AlertPolicy
 from wavegate_controller.ports import Clock, Messenger, MetricProvider, Recorder, RulesetSink, Store, Webhooks
 from wavegate_controller.service.folds import Folds
 
@@ -14,6 +15,7 @@ class Services:
     Attributes:
         environment: whose flags these services speak of.
         pages: what the addresses of the controller's pages begin with; empty where nobody knows it.
+        alerts: what alerts may do.
         delivery_attempts: after how many a message is given up.
     """
 
@@ -26,6 +28,7 @@ class Services:
     recorder: Recorder
     messenger: Messenger
     pages: str = ""
+    alerts: AlertPolicy = field(default_factory=AlertPolicy)
     delivery_attempts: int = 50
     folds: Folds = field(default_factory=Folds)
 

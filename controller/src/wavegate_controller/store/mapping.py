@@ -23,6 +23,7 @@ from wavegate_controller.documents.targeting import (
     targeting_to_document,
     targeting_to_domain,
 )
+from wavegate_controller.domain.alerting import Alert, AlertAction, AlertOutcome, AlertRecord
 from wavegate_controller.domain.audit import Entry as AuditEntry
 from wavegate_controller.domain.audit import Note, canonical
 from wavegate_controller.domain.catalog import Calendar, Segment, Template
@@ -544,6 +545,43 @@ def delivery_from_row(row: RowMapping) -> Delivery:
         claimed_until=row["claimed_until"],
         delivered_at=row["delivered_at"],
         error=row["error"],
+    )
+
+
+def alert_to_row(record: AlertRecord) -> Columns:
+    """The columns of an alert, without the id: the database counts it."""
+    return {
+        "fingerprint": record.alert.fingerprint,
+        "starts_at": record.alert.starts_at,
+        "is_firing": record.alert.is_firing,
+        "labels": dict(record.alert.labels),
+        "summary": record.alert.summary,
+        "received_at": record.received_at,
+        "environment": record.environment,
+        "flag": record.flag,
+        "action": record.action and record.action.value,
+        "outcome": record.outcome.value,
+        "detail": record.detail,
+    }
+
+
+def alert_from_row(row: RowMapping) -> AlertRecord:
+    """The alert of these columns."""
+    return AlertRecord(
+        id=row["id"],
+        alert=Alert(
+            fingerprint=row["fingerprint"],
+            starts_at=row["starts_at"],
+            is_firing=row["is_firing"],
+            labels=row["labels"],
+            summary=row["summary"],
+        ),
+        received_at=row["received_at"],
+        environment=row["environment"],
+        flag=row["flag"],
+        action=row["action"] and AlertAction(row["action"]),
+        outcome=AlertOutcome(row["outcome"]),
+        detail=row["detail"],
     )
 
 

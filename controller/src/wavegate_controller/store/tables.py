@@ -21,6 +21,7 @@ from sqlalchemy import (
     Table,
     Text,
     TypeDecorator,
+    UniqueConstraint,
 )
 
 
@@ -270,6 +271,26 @@ lease: Final = Table(
     Column("term", BigInteger, nullable=False),
     Column("expires_at", UTCDateTime, nullable=False),
     Index(None, "holder"),
+)
+
+alert: Final = Table(
+    "alert",
+    metadata,
+    Column("id", _RowId, primary_key=True, autoincrement=True),
+    Column("fingerprint", String, nullable=False),
+    Column("starts_at", UTCDateTime, nullable=False),
+    Column("is_firing", Boolean, nullable=False),
+    Column("labels", JSON, nullable=False),
+    Column("summary", String, nullable=False),
+    Column("received_at", UTCDateTime, nullable=False),
+    Column("environment", String, nullable=False),
+    Column("flag", String, nullable=False),
+    Column("action", String),
+    Column("outcome", String, nullable=False),
+    Column("detail", String, nullable=False),
+    UniqueConstraint("fingerprint", "starts_at", "is_firing"),
+    Index(None, "environment", "id"),
+    sqlite_autoincrement=True,
 )
 
 channel: Final = Table(
