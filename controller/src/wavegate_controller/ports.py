@@ -9,6 +9,7 @@ from wavegate_controller.domain.alerting import Alert, AlertRecord
 from wavegate_controller.domain.audit import AuditFilter, Entry, Head, Note
 from wavegate_controller.domain.catalog import Calendar, Segment, Template
 from wavegate_controller.domain.claim import Claim
+from wavegate_controller.domain.configuration import Applied, Name
 from wavegate_controller.domain.counts import CounterSelector
 from wavegate_controller.domain.decision import Decision
 from wavegate_controller.domain.environment import Environment
@@ -491,6 +492,26 @@ class CalendarRepository(Protocol):
         ...
 
 
+class AppliedRepository(Protocol):
+    """What was applied last from files."""
+
+    def get(self, name: Name) -> Applied | None:
+        """That of one object; None where none was."""
+        ...
+
+    def list(self, collection: str) -> Sequence[Applied]:
+        """All that came from a collection."""
+        ...
+
+    def save(self, applied: Applied) -> None:
+        """In the place of what was applied before."""
+        ...
+
+    def remove(self, name: Name) -> None:
+        """Forget it."""
+        ...
+
+
 class UnitOfWork(Protocol):
     """One transaction over all repositories."""
 
@@ -537,6 +558,11 @@ class UnitOfWork(Protocol):
     @property
     def audit(self) -> AuditRepository:
         """See AuditRepository."""
+        ...
+
+    @property
+    def applied(self) -> AppliedRepository:
+        """See AppliedRepository."""
         ...
 
     @property

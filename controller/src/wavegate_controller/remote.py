@@ -218,6 +218,32 @@ class RemoteController:
         """Try a dead one again."""
         return self._ask("POST", f"deliveries/{number}/retry", body=_signed(actor, {}))
 
+    def plan_configuration(
+        self, documents: Sequence[Mapping[str, Any]], *, collection: str = "default", prune: bool = False
+    ) -> Document:
+        """What applying these documents would change."""
+        body = {"documents": documents, "collection": collection, "prune": prune}
+        return self._ask("POST", "configuration/plan", body=body)
+
+    def apply_configuration(
+        self,
+        documents: Sequence[Mapping[str, Any]],
+        *,
+        collection: str = "default",
+        prune: bool = False,
+        fingerprint: str | None = None,
+        actor: str | None = None,
+        comment: str = "",
+    ) -> Document:
+        """Make everything as these documents say, or nothing; with a fingerprint, only what was planned."""
+        body = {"documents": documents, "collection": collection, "prune": prune, "comment": comment}
+        return self._ask("POST", "configuration/apply", body=_signed(actor, body | {"fingerprint": fingerprint}))
+
+    def export_configuration(self) -> list[Document]:
+        """An environment as documents."""
+        documents: list[Document] = self._ask("GET", "configuration")["documents"]
+        return documents
+
     def status(self) -> Document:
         """Environment, ruleset revision in force, and the controller's version."""
         return self._ask("GET", "status")

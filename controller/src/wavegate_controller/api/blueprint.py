@@ -12,6 +12,7 @@ from wavegate_controller.api import errors
 from wavegate_controller.api.alerts import alerts
 from wavegate_controller.api.audit import audit
 from wavegate_controller.api.catalog import freezes, plans, segments
+from wavegate_controller.api.configuration import configuration
 from wavegate_controller.api.decisions import decisions
 from wavegate_controller.api.events import events
 from wavegate_controller.api.flags import flags
@@ -43,6 +44,7 @@ OPERATIONS: Final = (
     events,
     notifications,
     alerts,
+    configuration,
     presets,
     status,
     document,

@@ -24,7 +24,7 @@ from flask.typing import ResponseReturnValue
 from pydantic import BaseModel
 
 from wavegate_controller.api.idempotency import once
-from wavegate_controller.api.reading import Act, Parameters, Query, SignedRollout, read_body, read_query
+from wavegate_controller.api.reading import Parameters, Query, read_body, read_query
 from wavegate_controller.documents.reading import Document
 from wavegate_controller.domain.access import Principal
 from wavegate_controller.domain.errors import ControllerError, Forbidden, NotFound
@@ -202,4 +202,4 @@ def _answer(operation: Operation, services: Services, **parts: str) -> ResponseR
 
 def _sender(body: Document | None) -> Principal:
     """Whoever sends it; of a document that is signed, whoever signs it."""
-    return signer(body.actor) if isinstance(body, Act | SignedRollout) else principal()
+    return signer(getattr(body, "actor", None)) if body and "actor" in type(body).model_fields else principal()

@@ -1,5 +1,6 @@
 """Reading a document: unknown fields and wrong types are refused with the field's path, the same everywhere."""
 
+from collections.abc import Mapping
 from typing import Annotated, Any, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
@@ -60,12 +61,14 @@ def refusal(error: ValidationError) -> Invalid:
             return Invalid(field, "is not a known field", "only documented fields")
         case "missing":
             return Invalid(field, "is missing", "a value")
-        case "union_tag_not_found":
+        case "union_tag_not_found" if _tag(first["ctx"]) == "type":
             kinds = "the kind of gate, such as error_rate or threshold, or a preset"
             return Invalid(f"{field}.type", "is missing", kinds)
+        case "union_tag_not_found":
+            return Invalid(f"{field}.{_tag(first['ctx'])}", "is missing", "the kind of the document")
         case "union_tag_invalid":
-            known = first.get("ctx", {}).get("expected_tags", "")
-            return Invalid(f"{field}.type", f"{first['ctx']['tag']!r} is unknown", f"one of {known}")
+            known = first["ctx"].get("expected_tags", "")
+            return Invalid(f"{field}.{_tag(first['ctx'])}", f"{first['ctx']['tag']!r} is unknown", f"one of {known}")
         case "model_type" | "model_attributes_type" | "dict_type":
             return Invalid(field, f"{first['input']!r} is not valid", "a mapping of fields")
         case "value_error":
@@ -79,7 +82,13 @@ def refusal(error: ValidationError) -> Invalid:
 
 def _fields(path: tuple[int | str, ...]) -> list[int | str]:
     """The path without the kinds of gates, which stand in it behind each gate's number and are no fields."""
-    return [part for index, part in enumerate(path) if index < 2 or path[index - 2] != "gates"]  # noqa: PLR2004
+    return [part for index, part in enumerate(path) if index < 2 or path[index - 2] not in ("gates", "documents")]  # noqa: PLR2004
+
+
+def _tag(context: Mapping[str, Any]) -> str:
+    """The field that tells the members of a union apart; gates have a function for that, which reads `type`."""
+    name = str(context.get("discriminator", ""))
+    return name.strip("'") if name.startswith("'") else "type"
 
 
 def _lower(message: str) -> str:

@@ -5,12 +5,15 @@ from typing import Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from wavegate_controller.documents.configuration import AnyObject
 from wavegate_controller.documents.freeze import FreezeWindowDocument
 from wavegate_controller.documents.gates import AnyGateDocument
 from wavegate_controller.documents.plans import PlanDocument
 from wavegate_controller.documents.targeting import PrerequisiteDocument, RuleDocument
 from wavegate_controller.domain.alerting import AlertAction, AlertOutcome
+from wavegate_controller.domain.configuration import Action
 from wavegate_controller.domain.decision import DecisionReason
+from wavegate_controller.domain.difference import Cause
 from wavegate_controller.domain.guardrail import Interval, MetricKind, Outcome, Reason, Totals
 from wavegate_controller.domain.rollout import PauseReason, State
 from wavegate_controller.domain.staleness import StaleReason
@@ -317,6 +320,42 @@ class HealthShown(Shown):
     """It works."""
 
     status: Literal["ok"]
+
+
+class FieldChangeShown(Shown):
+    """One field that would change, or was."""
+
+    field: str
+    applied: Any = Field(description="What was applied last.")
+    live: Any = Field(description="What it is now.")
+    wanted: Any = Field(description="What it becomes.")
+    cause: Cause = Field(description="Who changed it: the document, somebody by another way (`drift`), or both.")
+
+
+class ChangeShown(Shown):
+    """What would be done to one object, or was."""
+
+    kind: str
+    environment: str
+    name: str
+    action: Action
+    fields: list[FieldChangeShown]
+    blocked: str | None = Field(description="Why it is not possible now, and what would have to happen.")
+    remark: str = Field(description="What to know although nothing is to be done.")
+
+
+class OutcomeShown(Shown):
+    """What applying would do, or did."""
+
+    applied: bool
+    fingerprint: str = Field(description="Of all changes; the same until somebody changes something else.")
+    changes: list[ChangeShown]
+
+
+class ConfigurationShown(Shown):
+    """An environment as documents."""
+
+    documents: list[AnyObject]
 
 
 class AnyShown(BaseModel):

@@ -86,3 +86,9 @@ def _said(error: yaml.YAMLError) -> str:
     mark = getattr(error, "problem_mark", None)
     problem = getattr(error, "problem", None) or " ".join(str(error).split())
     return f"{problem}, in line {mark.line + 1}" if mark else str(problem)
+
+
+def write_text(document: Any) -> str:
+    """One document as YAML that `read_texts`, and any other reader, reads as the same."""
+    text: str = yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=100)
+    return text

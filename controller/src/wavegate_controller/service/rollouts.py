@@ -70,7 +70,7 @@ def create_rollout(services: Services, document: RolloutDocument, *, by: Princip
         updated_at=now,
         template=None if template is None else template.reference,
     )
-    _check_queries(services, rollout)
+    check_queries(services, rollout)
     return _add(services, rollout, by=by)
 
 
@@ -348,7 +348,12 @@ def _served(flag: Flag, serving: Rollout | None) -> str:
     return serving.candidate if serving.state is State.COMPLETED else serving.stable
 
 
-def _check_queries(services: Services, rollout: Rollout) -> None:
+def check_queries(services: Services, rollout: Rollout) -> None:
+    """Refuse what its gates could never ask.
+
+    Raises:
+        Invalid: naming the gate's field.
+    """
     for index, gate in enumerate(rollout.plan.gates):
         if isinstance(gate, ThresholdGate):
             refusal = services.provider.check(threshold_query(gate, rollout))

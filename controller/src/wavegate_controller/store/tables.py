@@ -329,3 +329,16 @@ outbox: Final = Table(
     Index(None, "channel", "line", "id"),
     sqlite_autoincrement=True,
 )
+
+applied: Final = Table(
+    "applied",
+    metadata,
+    Column("kind", String, primary_key=True),
+    Column("environment", String, primary_key=True),
+    Column("name", String, primary_key=True),
+    Column("collection", String, nullable=False),
+    Column("document", JSON, nullable=False),
+    Column("applied_at", UTCDateTime, nullable=False),
+    Column("applied_by", String, nullable=False),
+    Index(None, "collection"),
+)

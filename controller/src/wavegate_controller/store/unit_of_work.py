@@ -20,6 +20,7 @@ from wavegate_controller.domain.transitions import Event
 from wavegate_controller.ports import EVENTS
 from wavegate_controller.store import mapping, tables
 from wavegate_controller.store.alerts import SqlAlerts
+from wavegate_controller.store.applied import SqlApplied
 from wavegate_controller.store.audit import SqlAudit
 from wavegate_controller.store.catalog import SqlCalendars, SqlSegments, SqlTemplates
 from wavegate_controller.store.claims import SqlClaims
@@ -306,6 +307,7 @@ class SqlUnitOfWork:
         self.templates = SqlTemplates(connection)
         self.calendars = SqlCalendars(connection)
         self.alerts = SqlAlerts(connection)
+        self.applied = SqlApplied(connection)
 
     @contextmanager
     def attempt(self) -> Iterator[object]:
