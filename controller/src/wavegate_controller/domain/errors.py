@@ -7,6 +7,7 @@ ControllerError
 ├── Conflict        right in itself, but not beside what already exists
 ├── EventRefused    the rollout's state does not take this event; the state is unchanged
 ├── InProgress      the same request is being carried out at this moment; send it again
+├── HistoryLost     the past of the metrics server cannot be had any further
 └── StaleVersion    somebody else changed the row since it was read; read it again
 """
 
@@ -97,3 +98,7 @@ class InProgress(ControllerError):
     def __init__(self, key: str) -> None:
         super().__init__(f"the request of Idempotency-Key {key!r} is being carried out; send it again in a second")
         self.key = key
+
+
+class HistoryLost(ControllerError):
+    """The past cannot be had any further; the text says from when on and why."""

@@ -1,9 +1,9 @@
 """The words of the pages: rules, states, verdicts, numbers and times as a person says them."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final, assert_never
+from typing import Any, Final, assert_never
 
 from wavegate_controller.documents.duration import format_duration
 from wavegate_controller.domain.decision import DecisionReason
@@ -354,3 +354,7 @@ def span(duration: timedelta) -> str:
     if seconds < _DAY:
         return f"{seconds // _HOUR} h {seconds % _HOUR // _MINUTE} min"
     return f"{seconds // _DAY} d {seconds % _DAY // _HOUR} h"
+
+
+#: What templates may ask for.
+FILTERS: Final[tuple[Callable[..., Any], ...]] = (words, tone, did, by, capital, clock_time, span, number, percent)

@@ -7,7 +7,6 @@ from typing import Any, Final
 from flask import Blueprint, Response, abort, render_template, request
 
 from wavegate_controller.domain.errors import Forbidden, NotFound
-from wavegate_controller.domain.plan import percent
 from wavegate_controller.domain.rollout import WATCHED
 from wavegate_controller.identity import Identity, here, principal
 from wavegate_controller.service import queries
@@ -38,17 +37,7 @@ def make_web(services: Services, identity: Identity) -> Blueprint:
     """The pages, to be mounted at the root."""
     web = Blueprint("web", __name__, template_folder="templates", static_folder="static", static_url_path="/assets")
     web.after_request(_harden)
-    for words in (
-        sentences.words,
-        sentences.tone,
-        sentences.did,
-        sentences.by,
-        sentences.capital,
-        sentences.clock_time,
-        sentences.span,
-        sentences.number,
-        percent,
-    ):
+    for words in sentences.FILTERS:
         web.add_app_template_filter(words)
 
     @web.before_request

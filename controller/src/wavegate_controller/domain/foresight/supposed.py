@@ -1,4 +1,4 @@
-"""A rollout that nobody started: to see what its gates would ask and say."""
+"""A rollout that nobody asked for: to see what its gates would ask and say."""
 
 from datetime import datetime
 
@@ -7,9 +7,9 @@ from wavegate_controller.domain.rollout import Rollout
 from wavegate_controller.domain.transitions import Event, apply
 
 
-def supposed(flag: str, plan: Plan, *, stable: str, candidate: str, at: datetime) -> Rollout:
-    """The rollout of this plan, in its first wave since then."""
-    draft = Rollout(
+def draft(flag: str, plan: Plan, *, stable: str, candidate: str, at: datetime) -> Rollout:
+    """The rollout of this plan, not started."""
+    return Rollout(
         id=f"{flag}:0",
         flag_key=flag,
         environment="supposed",
@@ -20,4 +20,8 @@ def supposed(flag: str, plan: Plan, *, stable: str, candidate: str, at: datetime
         created_at=at,
         updated_at=at,
     )
-    return apply(draft, Event.START, now=at)
+
+
+def supposed(flag: str, plan: Plan, *, stable: str, candidate: str, at: datetime) -> Rollout:
+    """The rollout of this plan, in its first wave since then."""
+    return apply(draft(flag, plan, stable=stable, candidate=candidate, at=at), Event.START, now=at)

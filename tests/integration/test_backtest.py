@@ -1,0 +1,268 @@
+"""`wavegate backtest` over a past that was made up for a real Prometheus."""
+
+import json
+import random
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+import yaml
+from click.testing import CliRunner
+
+from support.history import PrometheusWithAPast, series
+from support.prometheus import now
+from wavegate_controller.cli import main
+from wavegate_controller.domain.errors import HistoryLost
+from wavegate_controller.domain.foresight.replayed import Backtested
+from wavegate_controller.domain.foresight.supposed import draft
+from wavegate_controller.domain.plan import Plan, Wave
+from wavegate_controller.domain.rollout import State
+from wavegate_controller.providers import PrometheusProvider
+from wavegate_controller.providers.past import Past
+from wavegate_controller.service.backtest import backtest, replay
+
+STEP = timedelta(seconds=15)
+#: Whole minutes, so that looks and samples stay apart.
+END = now().replace(second=0, microsecond=0)
+BEGIN = END - timedelta(hours=3)
+BROKEN_AT = BEGIN + timedelta(minutes=40)
+OUTAGE = (BEGIN + timedelta(minutes=20), BEGIN + timedelta(minutes=35))
+
+
+def past():
+    """Three hours of three flags: one fails from minute 40 on, one has an outage of all metrics, one is well."""
+    chance = random.Random("past")
+    times = [BEGIN + number * STEP + timedelta(seconds=1) for number in range(int((END - BEGIN) / STEP))]
+    samples = {}
+    for flag in ("breaks", "silent", "well"):
+        for variant, a_second in (("on", 1), ("off", 1)):
+            for cohort in map(str, range(16)):
+                labels = {"flag": flag, "variant": variant, "cohort": cohort}
+                requests = bad = 0
+                rows = []
+                for at in times:
+                    if not (flag == "silent" and OUTAGE[0] <= at < OUTAGE[1]):
+                        rows.append((at.timestamp(), requests, bad))
+                    many = max(0, round(chance.gauss(a_second * 15, (a_second * 15) ** 0.5)))
+                    rate = 0.2 if flag == "breaks" and variant == "on" and at >= BROKEN_AT else 0.01
+                    requests += many
+                    bad += sum(chance.random() < rate for _ in range(many))
+                samples[series("wavegate_requests_total", **labels)] = [(at, number) for at, number, _ in rows]
+                for kind in ("error", "slow"):
+                    samples[series("wavegate_bad_total", kind=kind, **labels)] = [
+                        (at, number) for at, _, number in rows
+                    ]
+    samples[series("queue_length", flag="breaks", variant="on")] = [
+        (at.timestamp(), 50 if at >= BROKEN_AT else 5 + number % 3) for number, at in enumerate(times)
+    ]
+    return samples
+
+
+@pytest.fixture(scope="module")
+def url():
+    with PrometheusWithAPast() as server:
+        server.remember(past())
+        yield server.url
+
+
+PLAN = {
+    "interval": "30s",
+    "waves": [{"percent": 50, "bake": "10m", "target": "90m"}, {"percent": 100, "bake": "10m"}],
+}
+
+
+#: Content with less evidence, so that several fit into the time.
+QUICK = PLAN | {"gates": [{"type": "error_rate", "final_margin": 2, "early_harm": 1}]}
+
+
+def run(url, flag, *arguments, plan=PLAN, since=BEGIN):
+    text = yaml.safe_dump({"flag": flag, "plan": plan})
+    command = ["backtest", "-f", "-", "--prometheus", url, "--from", since.isoformat(), "--to", END.isoformat()]
+    return CliRunner(env={"COLUMNS": "200"}).invoke(main, [*command, *arguments], input=text)
+
+
+def found(url, flag, *arguments, **options):
+    done = run(url, flag, "--json", *arguments, **options)
+    assert done.exit_code == 0, done.output
+    document = json.loads(done.stdout)
+    return document["plans"][0] | {"said": document["said"]}
+
+
+def test_a_planted_regression_is_found_at_the_right_minute(url):
+    plan = PLAN | {"waves": [{"percent": 50, "bake": "1h", "target": "90m"}, {"percent": 100, "bake": "10m"}]}
+
+    (rollout,) = found(url, "breaks", plan=plan)["rollouts"]
+
+    (move,) = rollout["moves"]
+    assert (move["event"], move["reason"], rollout["state"]) == ("roll_back", "breach", "rolled_back")
+    assert BROKEN_AT < datetime.fromisoformat(move["at"]) <= BROKEN_AT + timedelta(minutes=2)
+
+
+def test_a_planted_outage_only_holds(url):
+    plan = PLAN | {"waves": [{"percent": 50, "bake": "15m"}, {"percent": 100, "bake": "10m"}]}
+
+    silent = found(url, "silent", plan=plan)
+
+    (rollout,) = silent["rollouts"]
+    assert silent["rolled_back"] == 0
+    assert rollout["state"] == "completed"
+    moved = [datetime.fromisoformat(move["at"]) for move in rollout["moves"]]
+    assert not any(OUTAGE[0] + timedelta(minutes=5) < at < OUTAGE[1] for at in moved)
+    assert silent["share_without_data"] > 0.1
+
+
+def test_harmless_rollouts_one_after_the_other_are_counted_by_the_week(url):
+    well = found(url, "well", "--repeat", plan=QUICK)
+
+    assert well["rolled_back"] == 0
+    assert well["rolled_back_a_week"] == 0
+    assert well["completed"] >= 2
+    assert [each["began"] for each in well["rollouts"][1:]] == [each["ended"] for each in well["rollouts"][:-1]]
+
+
+def test_before_there_was_a_candidate_half_of_the_users_play_its_part(url):
+    shadow = found(url, "breaks", "--shadow")
+
+    assert shadow["rolled_back"] == 0
+    assert shadow["rollouts"][0]["holds"]
+    assert [move["event"] for move in shadow["rollouts"][0]["moves"]][:1] == ["promote"]
+
+
+def test_what_a_threshold_would_have_had_to_be_is_said(url):
+    query = 'queue_length{flag="{{flag}}",variant="{{candidate}}"}'
+    gate = {"type": "threshold", "name": "queue", "query": query, "operator": "<", "limit": 20, "failures": 2, "of": 3}
+
+    queue = found(url, "breaks", plan=PLAN | {"gates": [gate], "waves": [{"percent": 50, "bake": "1h"}]})
+
+    assert queue["rolled_back"] == 1
+    (move,) = queue["rollouts"][0]["moves"]
+    assert BROKEN_AT < datetime.fromisoformat(move["at"]) <= BROKEN_AT + timedelta(minutes=1, seconds=30)
+    assert queue["limits"] == {"queue": {"has": 20, "would_have_needed": 50}}
+
+
+def test_plans_stand_side_by_side_and_the_report_is_one_file(url, tmp_path):
+    for name, bake in (("short.yaml", "10m"), ("long.yaml", "1h")):
+        waves = [{"percent": 50, "bake": bake, "target": "90m"}, {"percent": 100, "bake": "10m"}]
+        (tmp_path / name).write_text(yaml.safe_dump({"flag": "breaks", "plan": PLAN | {"waves": waves}}))
+    report = tmp_path / "report.html"
+
+    done = CliRunner(env={"COLUMNS": "200"}).invoke(
+        main,
+        [
+            "backtest",
+            *("-f", str(tmp_path / "short.yaml"), "-f", str(tmp_path / "long.yaml")),
+            *("--prometheus", url, "--from", BEGIN.isoformat(), "--html", str(report)),
+        ],
+    )
+
+    assert done.exit_code == 0, done.output
+    assert [line.split()[0] for line in done.stdout.splitlines()[:3]] == ["plan", "short.yaml", "long.yaml"]
+    page = report.read_text()
+    assert page.count('<figure class="chart">') == 2
+    assert "rolled back" in page
+    assert not any(marker in page for marker in ("http://", "https://", "<script", "@import", "url(/", "src="))
+
+
+def test_a_pull_request_may_expect_an_end(url):
+    assert run(url, "well", "--expect", "no-rollback").exit_code == 0
+    assert run(url, "well", "--expect", "rollback").exit_code == 5
+
+
+def test_what_was_finished_is_not_done_again(url, tmp_path):
+    file = tmp_path / "finished.json"
+    whole = found(url, "well", "--repeat", "--resume", str(file), plan=QUICK)
+    kept = json.loads(file.read_text())
+    file.write_text(json.dumps(kept[:1]))
+
+    again = found(url, "well", "--repeat", "--resume", str(file), plan=QUICK)
+
+    assert len(kept) > 1
+    assert again["rollouts"] == whole["rollouts"]
+
+
+@pytest.mark.parametrize(
+    ("flag", "since", "said"),
+    [
+        ("nobody", BEGIN, "There is no sample for flag nobody"),
+        ("well", BEGIN - timedelta(hours=3), "There is nothing before"),
+    ],
+)
+def test_a_time_without_data_is_said(url, flag, since, said):
+    assert said in " ".join(found(url, flag, "--repeat", since=since, plan=PLAN | {"interval": "1m"})["said"])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--from", "tomorrow"], "is no time; such as 2026-03-01T09:00, or 7d"),
+        (["--from", "2099-01-01"], "is not before"),
+        (["--step", "1ms"], "makes too many looks"),
+        (["--shadow", "--split", "a=b/c"], "give one of them"),
+        (["--split", "version"], "tells no two groups apart"),
+    ],
+)
+def test_what_makes_no_sense_is_refused(url, arguments, said):
+    done = run(url, "well", *arguments)
+
+    assert done.exit_code == 2
+    assert said in " ".join(done.stderr.split())
+
+
+SHORT = replace(Plan(), waves=(Wave(weight=50_000, bake=timedelta(minutes=10)),), interval=timedelta(seconds=30))
+
+
+DRAFT = draft("well", SHORT, stable="off", candidate="on", at=BEGIN)
+
+
+def test_a_server_that_goes_away_ends_the_replay_and_what_was_found_is_kept(url):
+    class Away:
+        def __init__(self, history, after):
+            self._history, self._after = history, after
+
+        def samples(self, selector, *, at, lookback):
+            there = self._history if at < self._after else PrometheusProvider("http://127.0.0.1:9", timeout=1)
+            return there.samples(selector, at=at, lookback=lookback)
+
+    history = PrometheusProvider(url)
+    looks = [BEGIN + number * SHORT.interval for number in range(300)]
+    provider = Past(Away(history, BEGIN + timedelta(hours=2)), start=BEGIN, end=END, step=SHORT.interval)
+    into = Backtested(name="", plan=SHORT, begin=BEGIN, until=BEGIN)
+
+    with pytest.raises(HistoryLost, match="UTC: "):
+        backtest(provider, DRAFT, looks, into, repeat=True)
+
+    history.close()
+    assert into.runs[0].state is State.COMPLETED
+    assert into.until > BEGIN + timedelta(minutes=30)
+
+
+def test_a_chunk_that_is_too_large_is_asked_for_in_parts(url):
+    history = PrometheusProvider(url)
+    looks = [BEGIN + number * SHORT.interval for number in range(60)]
+
+    def events(provider):
+        return [(look.at, look.decision) for look in replay(provider, DRAFT, looks)]
+
+    class Small:
+        asked = 0
+
+        def samples(self, selector, *, at, lookback):
+            from wavegate_controller.domain.measurement import Broken, BrokenReason
+
+            if lookback > timedelta(minutes=16):
+                Small.asked += 1
+                return Broken(reason=BrokenReason.TOO_LARGE, detail="too many samples")
+            return history.samples(selector, at=at, lookback=lookback)
+
+    whole = events(Past(history, start=BEGIN, end=END, step=SHORT.interval))
+    parts = events(Past(Small(), start=BEGIN, end=END, step=SHORT.interval))
+
+    history.close()
+    assert Small.asked
+    assert parts == whole
+
+
+def test_times_are_told_in_utc_where_they_say_nothing_else(url):
+    done = run(url, "well", "--from", BEGIN.astimezone(UTC).strftime("%Y-%m-%dT%H:%M"))
+
+    assert f"{BEGIN:%Y-%m-%d %H:%M} to" in done.stdout
