@@ -70,6 +70,8 @@ class Prometheus(LocalPrometheus):
         self._apps = {path: App(self, path) for path in (f"/place-{number}" for number in range(PLACES))}
         self._http = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
         self._http.daemon_threads = True
+        # A scrape that is given up in the middle is no error of a test, and must not be told on its standard error.
+        self._http.handle_error = lambda *_: None
         root = f"http://127.0.0.1:{self._http.server_port}"
         super().__init__({"apps": [f"{root}{path}" for path in self._apps]}, scrape_interval=SCRAPE_INTERVAL)
         Thread(target=self._http.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
