@@ -133,6 +133,10 @@ class FlagRepository(Protocol):
         """Keys of those with prerequisites, archived ones aside, to the keys of the flags that they need."""
         ...
 
+    def lock(self, environment: str, key: str) -> int:
+        """The version of one, which nobody else changes before the transaction ends; raises NotFound."""
+        ...
+
     def add(self, flag: Flag) -> None:
         """A new one; raises Conflict when the key is taken."""
         ...
@@ -167,6 +171,10 @@ class RolloutRepository(Protocol):
 
     def serving(self, environment: str) -> Mapping[str, Rollout]:
         """Flag key to the newest rollout of the flag that was ever started."""
+        ...
+
+    def lock(self, rollout_id: str) -> int:
+        """The version of one, which nobody else changes before the transaction ends; raises NotFound."""
         ...
 
     def add(self, rollout: Rollout) -> None:

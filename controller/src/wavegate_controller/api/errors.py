@@ -62,6 +62,7 @@ class Problem(BaseModel):
     status: int
     detail: str = Field(description="What was wrong with this request.")
     errors: list[Wrong] = Field(default_factory=list, description="The values that were refused.")
+    version: int | None = Field(default=None, description="With `stale-version`: the version that is there now.")
     state: str | None = Field(default=None, description="With `event-refused`: where the rollout stands.")
     allowed: list[str] | None = Field(default=None, description="With `event-refused`: what it takes now.")
     permission: str | None = Field(default=None, description="With `forbidden`: what is not allowed.")
@@ -87,6 +88,8 @@ def register(api: Blueprint) -> None:
 
 def _refused(refusal: ControllerError) -> Response:
     status, kind, title = PROBLEMS[type(refusal)]
+    if isinstance(refusal, StaleVersion) and "If-Match" in request.headers:
+        status = HTTPStatus.PRECONDITION_FAILED
     further: dict[str, Any] = {}
     match refusal:
         case Invalid(field=field, problem=wrong, expected=expected):
@@ -95,11 +98,15 @@ def _refused(refusal: ControllerError) -> Response:
             further |= {"state": str(state), "allowed": [str(event) for event in allowed]}
         case Forbidden(permission=permission, environment=environment, needed=needed):
             further |= {"permission": permission, "environment": environment, "needed": needed}
+        case StaleVersion(current=int(current)):
+            further["version"] = current
         case _:
             pass
     answer = problem(status, title=title, detail=str(refusal), kind=kind, **further)
     if isinstance(refusal, InProgress):
         answer.headers["Retry-After"] = "1"
+    if isinstance(refusal, StaleVersion) and refusal.current is not None:
+        answer.set_etag(str(refusal.current))
     return answer
 
 

@@ -8,9 +8,10 @@ from typing import Any, Final, TypeAlias
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from wavegate_controller.api import idempotency
+from wavegate_controller.api import idempotency, preconditions
 from wavegate_controller.api.errors import PROBLEMS, Problem
 from wavegate_controller.api.operations import Operation, Operations
+from wavegate_controller.api.preconditions import has_version
 from wavegate_controller.domain.errors import InProgress, Invalid
 
 Schema: TypeAlias = dict[str, Any]
@@ -91,7 +92,7 @@ def _operation(operation: Operation, refs: References) -> Schema:
         "tags": [operation.tag],
         "summary": operation.summary,
         "description": operation.description,
-        "parameters": [*_path(operation), *_query(operation), *_headers(operation)],
+        "parameters": [*_path(operation), *_query(operation), *_headers(operation), *_match(operation)],
         "responses": _responses(operation, refs),
     }
     if operation.body is not None:
@@ -139,14 +140,31 @@ def _headers(operation: Operation) -> Iterator[Schema]:
         }
 
 
+def _match(operation: Operation) -> Iterator[Schema]:
+    if operation.takes_version:
+        yield {
+            "name": preconditions.HEADER,
+            "in": "header",
+            "required": False,
+            "description": "The ETag that was read: refused with 412 when the thing was changed since.",
+            "schema": {"type": "string", "pattern": r'^(\*|(W/)?"[^"]*")$'},
+            "example": '"3"',
+        }
+
+
 def _responses(operation: Operation, refs: References) -> Schema:
     done: Schema = {"description": HTTPStatus(operation.status).phrase}
     if operation.answer is not None:
         done["content"] = _json(refs[operation.answer])
     if operation.media is not None:
         done["content"] = {operation.media: {"schema": {"type": "string"}}}
+    headers: Schema = {}
     if operation.status == HTTPStatus.CREATED:
-        done["headers"] = {"Location": {"description": "Where it is.", "schema": {"type": "string"}}}
+        headers["Location"] = {"description": "Where it is.", "schema": {"type": "string"}}
+    if has_version(operation.answer):
+        headers["ETag"] = {"description": "Its version, for `If-Match`.", "schema": {"type": "string"}}
+    if headers:
+        done["headers"] = headers
     responses = {str(operation.status): done}
     for status, titles in _problems(operation):
         content = {"application/problem+json": {"schema": refs[Problem]}}
@@ -160,6 +178,8 @@ def _problems(operation: Operation) -> Iterator[tuple[HTTPStatus, Sequence[str]]
         if refusal in operation.problems or refusal is Invalid or (refusal is InProgress and _may_repeat(operation)):
             status, _, title = PROBLEMS[refusal]
             by_status.setdefault(status, []).append(title)
+    if operation.takes_version:
+        by_status.setdefault(HTTPStatus.PRECONDITION_FAILED, []).append("Changed since the version of If-Match")
     for status in (() if operation.is_open else (HTTPStatus.UNAUTHORIZED,)) + (_OF_BODIES if operation.body else ()):
         by_status.setdefault(status, []).append(_TITLES[status])
     yield from sorted(by_status.items())

@@ -19,15 +19,23 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Final, TypeAlias
 
-from flask import Blueprint
+from flask import Blueprint, request
 from flask.typing import ResponseReturnValue
 from pydantic import BaseModel
 
 from wavegate_controller.api.idempotency import once
+from wavegate_controller.api.preconditions import (
+    HEADER,
+    expected_version,
+    tagged,
+    takes_version,
+    unchanged,
+    with_version,
+)
 from wavegate_controller.api.reading import Parameters, Query, read_body, read_query
 from wavegate_controller.documents.reading import Document
 from wavegate_controller.domain.access import Principal
-from wavegate_controller.domain.errors import ControllerError, Forbidden, NotFound
+from wavegate_controller.domain.errors import ControllerError, Forbidden, Invalid, NotFound
 from wavegate_controller.identity import here, principal, signer
 from wavegate_controller.service.services import Services
 
@@ -78,6 +86,11 @@ class Operation:
     def description(self) -> str:
         """The handler's docstring."""
         return inspect.getdoc(self.handler) or ""
+
+    @property
+    def takes_version(self) -> bool:
+        """Whether it heeds If-Match."""
+        return takes_version(self.method, self.path, self.answer, self.body)
 
     @property
     def parts(self) -> Sequence[str]:
@@ -186,18 +199,34 @@ def _answer(operation: Operation, services: Services, **parts: str) -> ResponseR
     wanted = inspect.signature(operation.handler).parameters
     query = read_query(operation.query)
     body = read_body(operation.body) if operation.body else None
+    expected = _expected(operation)
+    body = with_version(body, expected)
     by = None if operation.is_open else _sender(body)
     given = {"by": by, "query": query, "body": body}
 
     def act(services: Services) -> ResponseReturnValue:
-        world = {"services": services, **given}
-        return operation.handler(**parts, **{name: value for name, value in world.items() if name in wanted})
+        world = {"services": unchanged(services, operation.answer, parts, expected), **given}
+        answer = operation.handler(**parts, **{name: value for name, value in world.items() if name in wanted})
+        return tagged(answer, operation.answer)
 
     if by is None:
         return act(services)
     if operation.method != "POST":
         return act(here(services))
     return once(here(services), f"{by.kind}:{by.name}", act, keep=not operation.is_secret)
+
+
+def _expected(operation: Operation) -> int | None:
+    """What If-Match says.
+
+    Raises:
+        Invalid: it makes no sense, or not here: what would not be heeded must not look as if it were.
+    """
+    if operation.takes_version:
+        return expected_version()
+    if operation.method != "GET" and HEADER in request.headers:
+        raise Invalid(HEADER, "is not heeded here", "a request without it")
+    return None
 
 
 def _sender(body: Document | None) -> Principal:

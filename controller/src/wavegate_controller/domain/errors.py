@@ -86,10 +86,12 @@ class EventRefused(ControllerError):
 class StaleVersion(ControllerError):
     """The row changed between reading and writing it; nothing was written."""
 
-    def __init__(self, kind: str, key: str) -> None:
-        super().__init__(f"{kind} {key!r} was changed by somebody else meanwhile; read it again")
+    def __init__(self, kind: str, key: str, *, current: int | None = None) -> None:
+        is_now = "" if current is None else f", it is at version {current} now"
+        super().__init__(f"{kind} {key!r} was changed by somebody else meanwhile{is_now}; read it again")
         self.kind = kind
         self.key = key
+        self.current = current
 
 
 class InProgress(ControllerError):

@@ -34,7 +34,7 @@ def save_calendar(
     with services.store.transaction() as work:
         before = work.calendars.get(services.environment)
         if expected_version is not None and expected_version != before.version:
-            raise StaleVersion("calendar of environment", services.environment)
+            raise StaleVersion("calendar of environment", services.environment, current=before.version)
         after = Calendar(
             environment=services.environment,
             windows=windows,

@@ -88,7 +88,7 @@ def change_flag(
     with services.store.transaction() as work:
         before = work.flags.get(services.environment, key)
         if expected_version is not None and before.version != expected_version:
-            raise StaleVersion("flag", key)
+            raise StaleVersion("flag", key, current=before.version)
         check_not_archived(before)
         after = change.applied(before, now=now)
         changed = [name for name in change.model_fields_set if getattr(before, name) != getattr(after, name)]

@@ -46,7 +46,7 @@ def save_segment(
         before = _stored(work, services.environment, key)
         version = before.version if before else 0
         if expected_version is not None and expected_version != version:
-            raise StaleVersion("segment", key)
+            raise StaleVersion("segment", key, current=version)
         check_frozen(work, services.environment, "change a segment", comment, by=by, now=now, override=override_freeze)
         if before is None:
             after = Segment(
@@ -98,7 +98,7 @@ def remove_segment(
     with services.store.transaction() as work:
         segment = work.segments.get(services.environment, key)
         if expected_version is not None and segment.version != expected_version:
-            raise StaleVersion("segment", key)
+            raise StaleVersion("segment", key, current=segment.version)
         work.segments.remove(segment)
         note(
             work,

@@ -40,7 +40,7 @@ def save_template(
         newest = _newest(work, services.environment, name)
         version = newest.version if newest else 0
         if expected_version is not None and expected_version != version:
-            raise StaleVersion("template", name)
+            raise StaleVersion("template", name, current=version)
         template = Template(
             name=name,
             environment=services.environment,

@@ -107,6 +107,15 @@ class SqlFlags:
         rows = self.connection.execute(query).mappings()
         return {row["key"]: [each["flag"] for each in row["prerequisites"]] for row in rows}
 
+    def lock(self, environment: str, key: str) -> int:
+        """The version of one, which nobody else changes before the transaction ends; raises NotFound."""
+        table = tables.flag
+        query = select(table.c.version).where(table.c.environment == environment, table.c.key == key)
+        version = self.connection.execute(query.with_for_update()).scalar_one_or_none()
+        if version is None:
+            raise NotFound("flag", key)
+        return int(version)
+
     def add(self, flag: Flag) -> None:
         """A new one; raises Conflict when the key is taken."""
         refusal = Conflict(f"flag {flag.key!r} exists already in environment {flag.environment!r}")
@@ -168,6 +177,14 @@ class SqlRollouts:
         query = select(table).where(table.c.id.in_(newest)).order_by(table.c.flag_key)
         rows = self.connection.execute(query).mappings()
         return {row["flag_key"]: mapping.rollout_from_row(row) for row in rows}
+
+    def lock(self, rollout_id: str) -> int:
+        """The version of one, which nobody else changes before the transaction ends; raises NotFound."""
+        query = select(tables.rollout.c.version).where(tables.rollout.c.id == rollout_id)
+        version = self.connection.execute(query.with_for_update()).scalar_one_or_none()
+        if version is None:
+            raise NotFound("rollout", rollout_id)
+        return int(version)
 
     def add(self, rollout: Rollout) -> None:
         """A new one; raises Conflict when the id is taken."""
