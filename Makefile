@@ -13,7 +13,7 @@ export UV_PYTHON_DOWNLOADS := never
 export UV_SYSTEM_CERTS := true
 MAKEFLAGS += --no-builtin-rules --no-print-directory
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-all check format bench-sdk lock setup clean prometheus
+.PHONY: help demo test test-all test-node check format bench-sdk lock setup clean prometheus
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' Makefile
@@ -23,6 +23,10 @@ demo: .venv/.runtime prometheus ## Watch one AI feature climb to 100 % and anoth
 
 test: check prometheus ## Run all checks and all tests but the slow ones (ARGS are pytest's)
 	$(BIN)/python -m pytest -n 2 --dist loadgroup -m "not slow" $(ARGS)
+
+# OFREP's and flagd's packages for JavaScript; see tests/node. They are fetched, so it is no part of the others.
+test-node: $(VENV) ## Test with OpenFeature's providers for JavaScript
+	$(BIN)/python tests/node/run.py
 
 test-all: check prometheus ## Run all checks and all tests, the slow ones too
 	$(BIN)/python -m pytest -n 2 --dist loadgroup $(ARGS)

@@ -12,13 +12,17 @@ import sys
 import tempfile
 import uuid
 from pathlib import Path
+from typing import Any, TypeAlias
 
-from wavegate.evaluation import compile_ruleset, ruleset_from_json
+from wavegate.evaluation import CompiledFlag, EvaluationDetails, Ruleset, compile_ruleset, ruleset_from_json
+from wavegate_controller.documents.flagd import export
 
 HERE = Path(__file__).parent
 UV = HERE.parents[2] / ".tools" / "uv" / "bin" / "uv"
 #: Which release hashes as which generation. Both are exact: what flagd does changes between them.
 RELEASES = {"v3": "openfeature-provider-flagd==0.6.1", "v2": "openfeature-provider-flagd==0.5.2"}
+
+Crowd: TypeAlias = list[tuple[str, dict[str, object]]]
 
 FULL = 100_000
 VARIANTS = {"off": "off", "on": "on", "a": "a", "b": "b"}
@@ -127,22 +131,71 @@ def table() -> dict[str, tuple[dict[str, object], dict[str, object]]]:
     }
 
 
-def wavegate_answers(generation: str, crowd: list[tuple[str, dict[str, object]]]) -> dict[str, list[str | None]]:
-    base = {"variants": VARIANTS, "default_variant": "off", "generation": generation}
-    flags = {key: base | ours for key, (ours, _) in table().items()}
-    compiled = compile_ruleset(
-        ruleset_from_json({"schema": 1, "environment": "agreement", "revision": 1, "flags": flags})
-    )
-    return {key: [compiled[key].choose(person, attributes).variant for person, attributes in crowd] for key in flags}
-
-
-def flagd_answers(python: Path, crowd: list[tuple[str, dict[str, object]]], work: Path) -> dict[str, list[str | None]]:
-    flags = {
-        key: {"state": "ENABLED", "variants": VARIANTS, "defaultVariant": "off", "targeting": theirs}
-        for key, (_, theirs) in table().items()
+def more() -> dict[str, dict[str, object]]:
+    """Flags that only the export writes in flagd's words."""
+    is_team, is_solo = (condition("plan", "equals", plan) for plan in ("team", "solo"))
+    split = {"stable": "off", "candidate": CANDIDATES, "weight": 70_000}
+    many = [is_team, {"not": condition("country", "equals", "NO")}]
+    seats = [condition("seats", ">", 40), condition("seats", "<=", 5)]
+    return {
+        "number-equals": rule("on", "seats", "equals", 10),
+        "number-is-0": rule("on", "seats", "equals", 0),
+        "number-at-most": rule("on", "seats", "<=", 10),
+        "number-or-text-in": rule("on", "seats", "in", [1, 2, "x", 3]),
+        "exists": {"rules": [{"if": {"not": condition("seats", "exists", None)}, "serve": "on"}]},
+        "key": rule("on", "targeting_key", "starts_with", ["user-1", "jö"]),
+        "lists": {"deny": ["user-0", "user-5"], "allow": {"a": ["user-5", "user-10"]}} | rollout(50_000),
+        "all-not-any": {"rules": [{"if": {"all": [*many, {"any": seats}]}, "serve": "on"}]} | rollout(10_000),
+        "segment": {"rules": [{"if": {"segment": "nordic"}, "serve": CANDIDATES}]} | rollout(33_333),
+        "pilot": {"pilot": {"keys": ["user-5", "user-10"], "opted_out": ["user-10"]}} | rollout(0),
+        "pilot-by-condition": {"pilot": {"if": is_solo, "opted_out": ["user-15"]}} | rollout(20_000),
+        "pilot-of-candidates": {"pilot": {"if": is_solo}, "rollout": split},
+        "part-held-out": rollout(40_000, holdout={"weight": 7_000}),
+        "candidates-held-out": {"rollout": split | {"holdout": {"weight": 9_000, "salt": "all"}}},
+        "companies-held-out": {
+            "bucket_by": "company",
+            "salt": "spring",
+            "rollout": split | {"holdout": {"weight": 9_000}},
+        },
+        "needs-salted": {"prerequisites": [{"flag": "salted", "variants": ["on"]}]} | rollout(50_000),
+        "needs-disabled": {"prerequisites": [{"flag": "disabled", "variants": ["off"]}]} | rollout(50_000),
+        "disabled": {"state": "disabled"} | rollout(50_000),
+        "static": {},
+        "full": rollout(FULL),
     }
+
+
+def ruleset(generation: str) -> Ruleset:
+    base = {"variants": VARIANTS, "default_variant": "off", "generation": generation}
+    flags = {key: base | ours for key, (ours, _) in table().items()} | {
+        key: base | ours for key, ours in more().items()
+    }
+    segments = {"nordic": condition("country", "in", ["NO", "SE"])}
+    document = {"schema": 1, "environment": "agreement", "revision": 1, "flags": flags, "segments": segments}
+    return ruleset_from_json(document)
+
+
+def exported(generation: str) -> tuple[dict[str, Any], dict[str, CompiledFlag[EvaluationDetails]]]:
+    """All flags in the words that we export, and as the SDK asks them."""
+    all_flags = ruleset(generation)
+    made = export(all_flags)
+    if made.refused:
+        raise SystemExit(f"not all flags could be exported: {dict(made.refused)}")
+    return made.document, compile_ruleset(all_flags)
+
+
+def by_hand() -> dict[str, Any]:
+    return {
+        "flags": {
+            key: {"state": "ENABLED", "variants": VARIANTS, "defaultVariant": "off", "targeting": theirs}
+            for key, (_, theirs) in table().items()
+        }
+    }
+
+
+def flagd_answers(python: Path, definitions: dict[str, Any], crowd: Crowd, work: Path) -> dict[str, list[str | None]]:
     question = work / "question.json"
-    question.write_text(json.dumps({"flagd": {"flags": flags}, "people": crowd}), encoding="utf-8")
+    question.write_text(json.dumps({"flagd": definitions, "people": crowd}), encoding="utf-8")
     # A clean environment: nothing of ours may be imported there.
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     answer = subprocess.run(
@@ -169,13 +222,16 @@ def main() -> int:
         work = Path(temporary)
         for generation, package in RELEASES.items():
             python = environment_with(package, (kept or work) / package)
-            ours, theirs = wavegate_answers(generation, crowd), flagd_answers(python, crowd, work)
-            print(f"\ngeneration {generation}, {package}, {len(crowd):,} people")
-            for key, answers in ours.items():
-                different = sum(one != other for one, other in zip(answers, theirs[key], strict=True))
-                differing += different
-                shares = ", ".join(f"{name} {answers.count(name):,}" for name in VARIANTS if name in answers)
-                print(f"  {key:22} {different:6,} differ   ({shares})")
+            definitions, compiled = exported(generation)
+            for words, asked in (("by hand", by_hand()), ("exported", definitions)):
+                theirs = flagd_answers(python, asked, crowd, work)
+                print(f"\ngeneration {generation}, {package}, {words}, {len(crowd):,} people")
+                for key in asked["flags"]:
+                    ours = [compiled[key].choose(person, attributes).variant for person, attributes in crowd]
+                    different = sum(one != other for one, other in zip(ours, theirs[key], strict=True))
+                    differing += different
+                    shares = ", ".join(f"{name} {ours.count(name):,}" for name in VARIANTS if name in ours)
+                    print(f"  {key:22} {different:6,} differ   ({shares})")
     print(f"\n{differing:,} answers differ")
     return 1 if differing else 0
 
