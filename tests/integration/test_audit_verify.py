@@ -9,6 +9,7 @@ import pytest
 from click.testing import CliRunner
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from sqlalchemy import text
 
 from support.database import database, sqlite_url
 from support.people import person
@@ -241,3 +242,32 @@ def test_what_was_noted_must_be_in_the_export(lines, tmp_path):
 
 def test_an_empty_export_is_no_audit(tmp_path):
     assert verify_file([], tmp_path).exit_code == 2
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("statement", "entry"),
+    [
+        ("UPDATE audit SET reason = 'another' WHERE sequence = 3", 3),
+        ("UPDATE audit SET after = replace(after, '0.5', '0.50') WHERE sequence = 2", 2),
+        ("DELETE FROM audit WHERE sequence = 4", 4),
+        ("DELETE FROM audit WHERE sequence = 6", 6),
+        ("UPDATE audit SET sequence = sequence + 10 WHERE sequence > 4", 5),
+    ],
+)
+def test_postgresql_s_audit_is_verified_alike(postgres_url, statement, entry):
+    with database(postgres_url) as engine:
+        store = SqlStore(engine)
+        for number in range(LENGTH):
+            with store.transaction() as work:
+                where = {"subject": f"flag-{number}", "environment": "production"}
+                note(work, by=person("ada"), action="flag.create", now=NOW, after={"share": 0.5}, **where)
+        untouched = verify_store(store)
+        with engine.begin() as connection:
+            connection.execute(text("ALTER TABLE audit DISABLE TRIGGER USER"))
+            connection.execute(text(statement))
+        verified = verify_store(store)
+
+    assert (untouched.fault, untouched.end.sequence) == (None, LENGTH)
+    assert verified.fault is not None
+    assert verified.sequence == entry

@@ -337,3 +337,20 @@ def test_every_command_on_a_page_is_one_that_the_command_line_takes(stage, brows
         program, *arguments = shlex.split(command)
         answer = CliRunner().invoke(cli.main, [*arguments, "--help"])
         assert (program, answer.exit_code) == ("wavegate", 0), f"{command}: {answer.output}"
+
+
+def test_a_link_in_a_message_leads_to_a_page_that_asks_and_does_nothing_by_itself(stage, browser):
+    stage.flag("ai-answers")
+    rollout = stage.rollout("ai-answers")
+    page = browser.get("/flags/ai-answers/confirm/roll_back?environment=production")
+    answers = [browser.get("/flags/ai-answers/confirm/resume"), browser.get("/flags/ai-answers/confirm/tick")]
+
+    assert stage.world.rollout(rollout).state is State.RUNNING
+    assert "Roll back ai-answers?" in " ".join(page.text.split())
+    assert f'data-act="/api/v1/rollouts/{rollout.replace(":", "%3A")}/roll_back?environment=production"' in page.text
+    assert 'name="actor"' in page.text
+    assert Markup(page.text).refused == []
+    assert browser.get("/assets/confirm.js", buffered=True).status_code == 200
+    assert [answer.status_code for answer in answers] == [200, 404]
+    assert "not possible now" in answers[0].text
+    assert browser.post("/flags/ai-answers/confirm/roll_back").status_code == 405

@@ -1,6 +1,7 @@
 """The routes of the pages, and the headers that keep a browser from doing anything but showing them."""
 
 from collections.abc import Sequence
+from functools import partial
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -13,6 +14,7 @@ from wavegate_controller.service import queries
 from wavegate_controller.service.queries import FlagView
 from wavegate_controller.service.services import Services
 from wavegate_controller.web import charts, sentences
+from wavegate_controller.web.confirm import confirm
 from wavegate_controller.web.gates import gate_cards, request_share
 from wavegate_controller.web.history import lines, wave_times
 
@@ -92,6 +94,8 @@ def make_web(services: Services, identity: Identity) -> Blueprint:
             watched=rollout is not None and rollout.state in WATCHED,
             now=story.now,
         )
+
+    web.add_url_rule("/flags/<key>/confirm/<event>", "confirm", partial(confirm, services))
 
     @web.errorhandler(Forbidden)
     def forbidden(refusal: Forbidden) -> tuple[str, int]:
