@@ -262,6 +262,19 @@ def test_a_chunk_that_is_too_large_is_asked_for_in_parts(url):
     assert parts == whole
 
 
+def test_a_freeze_window_of_the_plan_holds_and_approvals_are_taken_for_given(url):
+    until = BEGIN + timedelta(minutes=100)
+    window = {"name": "fair", "from": f"{BEGIN:%Y-%m-%d %H:%M}", "to": f"{until:%Y-%m-%d %H:%M}"}
+    waves = [{"percent": 50, "bake": "10m", "approval": "manual", "approvers": 2}, {"percent": 100, "bake": "10m"}]
+
+    free, held = (
+        found(url, "well", plan=QUICK | {"waves": waves} | more) for more in ({}, {"freeze_windows": [window]})
+    )
+
+    assert free["completed"] == 1
+    assert held["holds"]["freeze_window"] > 50
+
+
 def test_times_are_told_in_utc_where_they_say_nothing_else(url):
     done = run(url, "well", "--from", BEGIN.astimezone(UTC).strftime("%Y-%m-%dT%H:%M"))
 

@@ -109,7 +109,7 @@ def backtest(  # noqa: PLR0913 - one argument for each option
     expect: str | None,
     as_json: bool,
 ) -> None:
-    """Replay a plan over what the metrics server remembers: when would it have held, advanced, rolled back?
+    """Replay a plan over the past: when would it have held, advanced, rolled back?
 
     Measured, judged and decided as the reconciler does. Ctrl-C ends it and shows what there is.
     """

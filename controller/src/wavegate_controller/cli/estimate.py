@@ -201,6 +201,10 @@ def _shown(flag: str, traffic: Traffic, told: str, found: Outlook, plan: Plan) -
     ]
     if any(wave.approval != "auto" for wave in plan.waves):
         lines.append(Text("Waiting for approvals comes on top."))
+    if plan.final_bake is not None:
+        lines.append(Text(f"The bake after the last wave, {format_duration(plan.final_bake)}, comes on top."))
+    if plan.freeze_windows:
+        lines.append(Text("Freeze windows come on top."))
     if any(not isinstance(gate, ComparedGate) for gate in plan.gates):
         others = ", ".join(gate.name for gate in plan.gates if not isinstance(gate, ComparedGate))
         lines.append(Text(f"Taken to pass: {others}."))

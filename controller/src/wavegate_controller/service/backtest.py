@@ -10,9 +10,11 @@ from types import MappingProxyType
 from typing import Any, Final, ParamSpec, TypeVar
 
 from wavegate_controller.domain.analysis import judge_all
+from wavegate_controller.domain.circumstances import CLEAR, Circumstances
 from wavegate_controller.domain.decision import decide
 from wavegate_controller.domain.errors import Invalid
 from wavegate_controller.domain.foresight.replayed import Backtested, Look, RunWriter
+from wavegate_controller.domain.freeze import frozen
 from wavegate_controller.domain.gates import FeedbackGate, Gate, LookingGate, ManualGate, OnSilence, WebhookGate
 from wavegate_controller.domain.guarding import entries
 from wavegate_controller.domain.guardrail import State, fold, start
@@ -43,7 +45,9 @@ def replayable(plan: Plan) -> Plan:
     gates = tuple(gate for gate in plan.gates if not isinstance(gate, WebhookGate | ManualGate))
     if not gates:
         raise Invalid("gates", "asks only people and webhooks, of whom the past says nothing", "a gate on metrics")
-    return replace(plan, gates=gates, waves=tuple(replace(wave, approval=Approval.AUTO) for wave in plan.waves))
+    return replace(
+        plan, gates=gates, waves=tuple(replace(wave, approval=Approval.AUTO, approvers=1) for wave in plan.waves)
+    )
 
 
 def backtest(
@@ -156,7 +160,9 @@ class _Memory:
         ).measurements
         state = self._fold(rollout, measured)
         verdicts = judge_all(rollout, self._evidence(rollout, measured), state, now=now)
-        decision = decide(rollout, verdicts, now=now)
+        windows = rollout.plan.freeze_windows
+        circumstances = Circumstances(frozen=frozen(windows, now)) if windows else CLEAR
+        decision = decide(rollout, verdicts, now=now, circumstances=circumstances)
         after = apply(rollout, decision.event, now=now, pause_reason=decision.pause_reason)
         return Look(at=now, before=rollout, after=after, decision=decision, measurements=measured)
 
