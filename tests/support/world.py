@@ -1,6 +1,6 @@
 """A controller's services over a real database, with a clock and a metrics server that the test moves by hand."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -58,6 +58,8 @@ class HandMetrics:
     counters: dict[tuple[str, ...], float] = field(default_factory=dict)
     queries: list[str] = field(default_factory=list)
     failures: int = 0
+    #: What happens while it is asked for a number.
+    on_query: Callable[[], None] | None = None
 
     def count(self, variant: str, requests: int, bad: int = 0, *, instance: str = "shop:1") -> None:
         """Requests and errors, all cohorts in turn; like the SDK's, all counters exist from the first one on."""
@@ -75,6 +77,8 @@ class HandMetrics:
 
     def query(self, promql: str, *, at: datetime) -> Answer:
         self.queries.append(promql)
+        if self.on_query is not None:
+            self.on_query()
         return self._outage() if self.away else self.value
 
     def check(self, promql: str) -> Broken | None:
@@ -119,9 +123,17 @@ class World:
     hub: Hub
 
     @classmethod
-    def over(cls, store: Store, *, webhooks: Webhooks | None = None, messenger: Messenger | None = None) -> "World":
-        clock, hub = ManualClock(), Hub()
-        metrics = HandMetrics(clock)
+    def over(
+        cls,
+        store: Store,
+        *,
+        webhooks: Webhooks | None = None,
+        messenger: Messenger | None = None,
+        beside: "World | None" = None,
+    ) -> "World":
+        """A world on this store; `beside` another one it has the same time, metrics and streams."""
+        clock = beside.clock if beside else ManualClock()
+        metrics, hub = (beside.metrics, beside.hub) if beside else (HandMetrics(clock), Hub())
         services = Services(
             environment="production",
             store=store,

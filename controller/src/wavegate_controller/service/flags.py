@@ -26,8 +26,6 @@ from wavegate_controller.service.services import Services
 
 #: What a change of a flag may not touch while a rollout is under way: who is in which arm, and what is compared.
 _FIXED_WHILE_ROLLING: Final = ("variants", "default_variant", "salt", "bucket_by", "generation")
-#: What may be changed in a freeze window: it reaches no app, or takes something from somebody.
-_NEVER_RAISES: Final = frozenset({"description", "deny"})
 
 
 def create_flag(services: Services, document: FlagDocument, *, by: Principal) -> Flag:
@@ -95,7 +93,7 @@ def change_flag(
         if not changed:
             return before
         _check_rolling(work, before, changed)
-        if not _NEVER_RAISES.issuperset(changed):
+        if _may_raise(before, after, changed):
             check_frozen(
                 work, before.environment, f"change {changed[0]}", comment, by=by, now=now, override=override_freeze
             )
@@ -263,6 +261,12 @@ def check_frozen(
     if not comment.strip():
         raise Invalid("comment", "is empty, but a freeze window is overridden with a reason", "why, in a few words")
     return held
+
+
+def _may_raise(before: Flag, after: Flag, changed: Sequence[str]) -> bool:
+    """Whether a change may give somebody something: all but words, and names that are added to those denied."""
+    denies_more = set(after.deny) >= set(before.deny)
+    return any(name != "description" and not (name == "deny" and denies_more) for name in changed)
 
 
 def _check_rolling(work: UnitOfWork, flag: Flag, changed: Sequence[str]) -> None:
