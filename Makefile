@@ -13,7 +13,7 @@ export UV_PYTHON_DOWNLOADS := never
 export UV_SYSTEM_CERTS := true
 MAKEFLAGS += --no-builtin-rules --no-print-directory
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-all test-node check format bench-sdk lock setup clean prometheus
+.PHONY: help demo test test-all test-node check format bench-sdk lock setup clean prometheus alertmanager
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' Makefile
@@ -28,7 +28,7 @@ test: check prometheus ## Run all checks and all tests but the slow ones (ARGS a
 test-node: $(VENV) ## Test with OpenFeature's providers for JavaScript
 	$(BIN)/python tests/node/run.py
 
-test-all: check prometheus ## Run all checks and all tests, the slow ones too
+test-all: check prometheus alertmanager ## Run all checks and all tests, the slow ones too
 	$(BIN)/python -m pytest -n 2 --dist loadgroup $(ARGS)
 
 check: .venv/.dev ## Check format, style, types and layers
@@ -90,3 +90,6 @@ $(UV): requirements/uv.txt
 
 prometheus:
 	@scripts/ensure-prometheus
+
+alertmanager:
+	@scripts/ensure-alertmanager

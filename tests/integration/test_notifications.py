@@ -14,6 +14,7 @@ from time import monotonic
 
 import pytest
 
+from support.mail import mail_server
 from support.people import person
 from support.waiting import wait_until
 from support.world import World
@@ -407,3 +408,27 @@ def test_a_process_that_is_killed_between_sending_and_settling_leaves_it_to_be_s
     assert (again.state, again.attempts) == (DeliveryState.DELIVERED, 2)
     assert receiver.told == ["flag.disable"] * 2
     assert len({headers["webhook-id"] for _, headers, _ in receiver.came}) == 1
+
+
+def test_mail_arrives_and_a_server_that_has_no_time_is_asked_again(new_sqlite_url):
+    engine = open_engine(new_sqlite_url)
+    world = World.over(SqlStore(engine), messenger=OutsideMessenger(services=("mailto",), longest=10.0))
+    world.flag()
+    with mail_server() as server:
+        port = server.server_address[1]
+        url = f"mailto://127.0.0.1:{port}?from=wavegate@example.com&to=team@example.com&mode=insecure"
+        document = {"name": "mail", "url": url}
+        notifications.add_channel(world.services, parse(ChannelDocument, document), by=ADA)
+        flags.set_enabled(world.services, "ai-summaries", enabled=False, by=ADA, comment="it lies")
+        server.refuses = True
+        (refused,) = send_all(world)
+        server.refuses = False
+        world.clock.advance(seconds=5)
+        (sent,) = send_all(world)
+    engine.dispose()
+
+    assert (refused.state, sent.state) == (DeliveryState.PENDING, DeliveryState.DELIVERED), sent.error
+    (mail,) = server.mails
+    assert mail["To"] == "team@example.com"
+    assert "ai-summaries (production): stopped" in mail["Subject"]
+    assert "by ada: it lies" in mail.as_string()

@@ -24,6 +24,7 @@ OTHERS: Final = frozenset(
         "WAVEGATE_TOKEN",
         "WAVEGATE_SDK_KEY",
         "WAVEGATE_PROMETHEUS",
+        "WAVEGATE_ALERTMANAGER",
         "WAVEGATE_SPECS",
     }
 )
