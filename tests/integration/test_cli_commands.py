@@ -274,3 +274,74 @@ def test_without_its_token_a_guarded_controller_refuses(guarded_url):
 
     assert refused.exit_code == 1
     assert "token" in refused.stderr
+
+
+def test_a_flag_is_changed_by_a_file_archived_and_restored(wavegate, flag):
+    segment = "{condition: {attribute: team, operator: equals, value: us}}"
+    change = "{description: Ours, rules: [{if: {segment: us}, serve: 'on'}], deny: [mallory]}"
+
+    assert document(wavegate("segment", "save", "us", "-f", "-", "--json", stdin=segment))["version"] >= 1
+    changed = document(wavegate("flag", "change", flag, "-f", "-", "-m", "first us", "--json", stdin=change))
+    refused = wavegate("flag", "change", flag, "-f", "-", stdin="{rules: [{if: {segment: them}, serve: 'on'}]}")
+    wrong = wavegate("flag", "change", flag, "-f", "-", stdin="{rule: []}")
+    archived = document(wavegate("flag", "archive", flag, "--json"))
+    restored = document(wavegate("flag", "restore", flag, "--json"))
+
+    assert (changed["description"], changed["rules"][0]["if"], changed["deny"]) == (
+        "Ours",
+        {"segment": "us"},
+        ["mallory"],
+    )
+    assert (refused.exit_code, wrong.exit_code) == (1, 2)
+    assert "rules[0].if.segment" in refused.stderr
+    assert archived["archived_at"] is not None
+    assert restored["archived_at"] is None
+    assert "us" in wavegate("segment", "list").output
+    assert wavegate("segment", "show", "us").exit_code == 0
+    assert wavegate("segment", "remove", "us").exit_code == 1
+
+
+def test_a_rollout_takes_its_plan_from_a_template_and_is_pinned(wavegate, flag):
+    plan = "{description: slow, plan: {waves: [{percent: 5, bake: 1h}, {percent: 100, bake: 1h}]}}"
+
+    saved = document(wavegate("template", "save", "slow", "-f", "-", "--json", stdin=plan))
+    made = document(wavegate("rollout", "create", "--flag", flag, "--template", "slow", "--start", "--json"))
+    pinned = document(wavegate("rollout", "pin", flag, "--percent", "5", "-m", "wait for the vendor", "--json"))
+    shown = wavegate("rollout", "status", flag).output
+    free = document(wavegate("rollout", "unpin", flag, "--json"))
+
+    assert made["template"] == f"slow@{saved['version']}"
+    assert pinned["pin"]["reason"] == "wait for the vendor"
+    assert "pinned by" in shown
+    assert free["pin"] is None
+    assert "slow@" in wavegate("template", "list").output
+    assert "5 %, 100 %" in wavegate("template", "show", "slow").output
+    assert wavegate("rollout", "create", "--flag", flag, "--template", "slow", "--bake", "1m").exit_code == 2
+
+
+def test_a_freeze_window_holds_and_an_admin_may_override_it(wavegate, flag):
+    week = "{freeze_windows: [{name: all of it, from: mon 00:00, to: sun 23:59}, {from: sun, to: tue}]}"
+    document(wavegate("rollout", "create", "--flag", flag, "--json"))
+
+    document(wavegate("freeze", "set", "-f", "-", "-m", "audit", "--json", stdin=week))
+    try:
+        refused = wavegate("rollout", "start", flag)
+        overridden = document(wavegate("rollout", "start", flag, "--override-freeze", "-m", "the fix", "--json"))
+        shown = wavegate("freeze", "show").output
+    finally:
+        document(wavegate("freeze", "set", "-f", "-", "--json", stdin="{freeze_windows: []}"))
+
+    assert refused.exit_code == 1
+    assert "nothing raises exposure" in refused.stderr
+    assert overridden["state"] == "running"
+    assert "all of it" in shown
+    assert "no freeze windows" in wavegate("freeze", "show").output
+
+
+def test_stale_flags_are_listed_with_the_reason(wavegate, flag):
+    report = document(wavegate("flag", "stale", "--days", "0", "--json"))
+
+    assert "nobody" in {
+        reason["reason"] for each in report["items"] if each["flag"] == flag for reason in each["reasons"]
+    }
+    assert flag in wavegate("flag", "stale", "--days", "0").output

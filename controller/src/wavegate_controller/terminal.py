@@ -305,7 +305,11 @@ def _position(document: Document, now: datetime | None) -> Iterable[RenderableTy
     held_out = f", but {document['hold_out']:g} % of all are held out" if document["hold_out"] else ""
     yield Text.assemble((f"{document['percent']:g} %", "bold"), variants, held_out)
     wave = document["wave"]
-    yield Text.assemble(wave_track(document), (f"   wave {wave['number']} of {wave['of']}" if wave else "", "dim"))
+    place = f"   wave {wave['number']} of {wave['of']}" if wave else ""
+    if wave and wave["final_bake_since"] and document["state"] in WATCHED:
+        place += ", in the bake after it"
+    yield Text.assemble(wave_track(document), (place, "dim"))
+    yield from _held_by_people(document)
     moved = document["moved_by"]
     if moved is None:
         yield _text(f"written down by {document['created_by']} at {_clock(document['created_at'], now)}")
@@ -314,6 +318,16 @@ def _position(document: Document, now: datetime | None) -> Iterable[RenderableTy
     asked = moved["reason"] == DecisionReason.REQUESTED
     if why := moved["comment"] if asked else _reasoned(moved):
         yield Padding(_text(why, "dim"), (0, 0, 0, 2))
+
+
+def _held_by_people(document: Document) -> Iterable[RenderableType]:
+    """Whose pin holds it, and who has approved so far."""
+    if pin := document["pin"]:
+        breached = f"; gates breached since {_clock(pin['breached_at'])}" if pin["breached_at"] else ""
+        yield _text(f"pinned by {pin['by']}: {pin['reason']}{breached}", "bold red" if breached else "bold yellow")
+    if approvals := document["approvals"]:
+        given = ", ".join(each["by"] for each in approvals["given"]) or "nobody yet"
+        yield _text(f"approved by {len(approvals['given'])} of {approvals['needed']}: {given}", "bold")
 
 
 def _gates(document: Document) -> Iterable[RenderableType]:

@@ -7,6 +7,7 @@ import click
 
 from wavegate_controller.cli.session import (
     Session,
+    given,
     may_override,
     overriding,
     read_file,
@@ -94,7 +95,7 @@ def enable(session: Session, key: str, name: str | None, comment: str, override_
 @speaks_to_controller
 def change(session: Session, *, key: str, file: TextIO, name: str | None, comment: str, override_freeze: bool) -> None:
     """Change what the file says of a flag; what it leaves out stays. Refused if somebody else changes it meanwhile."""
-    change = read_file(FlagChange, file)
+    change = given(read_file(FlagChange, file))
     version = session.controller.flag(key)["version"]
     signed_change = change | {"comment": comment, "version": version} | overriding(override_freeze)
     _show(session, session.controller.change_flag(key, signed_change, actor=session.signature(name)))

@@ -4,7 +4,7 @@ from typing import TextIO
 
 import click
 
-from wavegate_controller.cli.session import Session, read_file, signed, speaks_to_controller
+from wavegate_controller.cli.session import Session, given, read_file, signed, speaks_to_controller
 from wavegate_controller.documents import CalendarDocument
 from wavegate_controller.terminal import freeze_table
 
@@ -28,7 +28,7 @@ def show(session: Session) -> None:
 @speaks_to_controller
 def replace(session: Session, *, file: TextIO, name: str | None, comment: str) -> None:
     """Replace all of them by the file's `freeze_windows`; an admin's. Refused if somebody else does so meanwhile."""
-    document = read_file(CalendarDocument, file)
+    document = given(read_file(CalendarDocument, file))
     version = session.controller.freeze_windows()["version"]
     saved = session.controller.save_freeze_windows(
         document | {"comment": comment, "version": version}, actor=session.signature(name)

@@ -4,7 +4,15 @@ from typing import TextIO
 
 import click
 
-from wavegate_controller.cli.session import Session, may_override, overriding, read_file, signed, speaks_to_controller
+from wavegate_controller.cli.session import (
+    Session,
+    given,
+    may_override,
+    overriding,
+    read_file,
+    signed,
+    speaks_to_controller,
+)
 from wavegate_controller.documents import SegmentDocument
 from wavegate_controller.terminal import segments_table
 
@@ -39,7 +47,7 @@ def show(session: Session, key: str) -> None:
 @speaks_to_controller
 def save(session: Session, *, key: str, file: TextIO, name: str | None, comment: str, override_freeze: bool) -> None:
     """Make or replace a segment: `condition`, and if wanted `description`."""
-    document = read_file(SegmentDocument, file) | {"comment": comment} | overriding(override_freeze)
+    document = given(read_file(SegmentDocument, file)) | {"comment": comment} | overriding(override_freeze)
     saved = session.controller.save_segment(key, document, actor=session.signature(name))
     session.show(saved, segments_table([saved]))
 

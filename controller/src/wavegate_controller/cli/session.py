@@ -12,7 +12,7 @@ from rich.console import Console, RenderableType
 
 from wavegate_controller.cli.failure import Misused, Refused, Unreachable
 from wavegate_controller.documents import parse_text
-from wavegate_controller.documents.reading import Model
+from wavegate_controller.documents.reading import Document, Model
 from wavegate_controller.domain.errors import Invalid
 from wavegate_controller.remote import RemoteController, RemoteProblem, RemoteUnreachable
 
@@ -83,10 +83,15 @@ def overriding(override_freeze: bool) -> dict[str, Any]:
     return {"override_freeze": True} if override_freeze else {}
 
 
-def read_file(model: type[Model], file: TextIO) -> dict[str, Any]:
+def read_file(model: type[Model], file: TextIO) -> Model:
     """A document from a file, read here, so that a mistake is named before anything is sent."""
     try:
         text = file.read()
     except UnicodeDecodeError as error:
         raise Misused(f"{file.name} is not UTF-8 text: {error}") from None
-    return parse_text(model, text).model_dump(by_alias=True, exclude_unset=True, mode="json")
+    return parse_text(model, text)
+
+
+def given(document: Document) -> dict[str, Any]:
+    """What a file said, without what it left out."""
+    return document.model_dump(by_alias=True, exclude_unset=True)

@@ -5,7 +5,7 @@ from typing import TextIO
 import click
 
 from wavegate_controller.cli.session import Session, read_file, signed, speaks_to_controller
-from wavegate_controller.documents import TemplateDocument
+from wavegate_controller.documents import TemplateDocument, plan_to_document
 from wavegate_controller.terminal import templates_table
 
 
@@ -38,6 +38,9 @@ def show(session: Session, reference: str) -> None:
 @speaks_to_controller
 def save(session: Session, *, key: str, file: TextIO, name: str | None, comment: str) -> None:
     """The next version: `plan`, and if wanted `description`. Rollouts made before keep their own copy."""
-    document = read_file(TemplateDocument, file) | {"comment": comment}
-    saved = session.controller.save_template(key, document, actor=session.signature(name))
+    document = read_file(TemplateDocument, file)
+    # With every default spelled out, as a rollout's plan is sent.
+    plan = plan_to_document(document.plan_to_domain())
+    sent = {"description": document.description, "plan": plan, "comment": comment}
+    saved = session.controller.save_template(key, sent, actor=session.signature(name))
     session.show(saved, templates_table([saved]))
