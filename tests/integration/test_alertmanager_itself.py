@@ -5,10 +5,12 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 import requests
+from click.testing import CliRunner
 
 from support.alertmanager import alertmanager
 from support.live_controller import live_controller
 from support.waiting import wait_until
+from wavegate_controller.cli import main
 from wavegate_controller.remote import RemoteController
 
 
@@ -48,8 +50,10 @@ def test_what_alertmanager_repeats_acts_once_and_what_it_resolves_moves_nothing(
         wait_until(lambda: len(list(controller.pages("alerts"))) == 2, what="the end of the alert")
         after = controller.rollout("ai-summaries")
         alerts = list(controller.pages("alerts"))
+        shown = CliRunner(env={"WAVEGATE_URL": url, "COLUMNS": "160"}).invoke(main, ["alert", "list"]).output
         acts = [each["action"] for each in controller.audit(subject="ai-summaries:1")]
 
     assert [each["outcome"] for each in alerts] == ["resolved", "rolled_back"]
     assert (after["state"], after["version"]) == ("running", seen)
+    assert "rolled_back" in shown
     assert acts.count("rollout.roll_back") == 1

@@ -76,13 +76,13 @@ def test_the_commands_list_show_export_and_verify(url, tmp_path):
     export = tmp_path / "audit.jsonl"
 
     assert "it [lies]" in run(url, "audit", "list", "--action", "flag").output
-    assert json.loads(run(url, "audit", "show", "2").output)["actor"] == "ada"
-    assert json.loads(run(url, "audit", "list", "--actor", "ada", "--json").output)[0]["sequence"] == 2
+    assert json.loads(run(url, "audit", "show", "3").output)["actor"] == "ada"
+    assert json.loads(run(url, "audit", "list", "--actor", "ada", "--json").output)[0]["sequence"] == 3
     assert run(url, "audit", "export", "-o", str(export)).exit_code == 0
     online = json.loads(run(url, "audit", "verify", "--json").output)
     offline = json.loads(run(url, "audit", "verify", "-f", str(export), "--json").output)
     assert online == offline
-    assert (online["holds"], online["entries"]) == (True, 2)
+    assert (online["holds"], online["entries"]) == (True, 3)
     assert run(url, "audit", "verify", "--expect", online["head"]).exit_code == 0
 
 

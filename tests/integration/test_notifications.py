@@ -432,3 +432,23 @@ def test_mail_arrives_and_a_server_that_has_no_time_is_asked_again(new_sqlite_ur
     assert mail["To"] == "team@example.com"
     assert "ai-summaries (production): stopped" in mail["Subject"]
     assert "by ada: it lies" in mail.as_string()
+
+
+def test_what_waits_and_how_long_the_audit_is_are_metrics(world, receiver):
+    world.flag()
+    channel(world, receiver)
+    receiver.answers = [500] * 3
+    flags.set_enabled(world.services, "ai-summaries", enabled=False, by=ADA)
+
+    def exposed():
+        return world.services.recorder.exposition().decode().splitlines()
+
+    with sending(world):
+        wait_until(lambda: 'wavegate_controller_deliveries_total{channel="hook",outcome="failed"} 1.0' in exposed())
+    world.clock.advance(seconds=60)
+    sender = Sender(world.services)
+    sender.look()
+
+    assert {"wavegate_controller_outbox_pending 1.0", "wavegate_controller_outbox_dead 0.0"} <= set(exposed())
+    assert "wavegate_controller_outbox_age_seconds 60.0" in exposed()
+    assert "wavegate_controller_audit_entries 3.0" in exposed()

@@ -190,6 +190,10 @@ class RemoteController:
         """Entries behind that one, oldest first, in `items`, and where the chain ends in `head`."""
         return self._ask("GET", "audit/chain", query={"after": after})
 
+    def alerts(self, *, limit: int | None = None) -> list[Document]:
+        """Alerts that were reported, newest first."""
+        return list(islice(self.pages("alerts"), limit))
+
     def channels(self) -> list[Document]:
         """Where messages go."""
         return list(self.pages("channels"))

@@ -22,6 +22,7 @@ COMMANDS: Final = {
     "gate": "Show the ready-made gates that a plan may name.",
     "audit": "Show what was done, by whom and why, and verify that nobody changed the record.",
     "flagd": "Export flags for flagd's evaluators.",
+    "alert": "Show the alerts that were reported, and what came of them.",
     "notify": "Tell people in chat, by mail or by webhook what happens to rollouts.",
     "plan": "Show what `wavegate apply` would change, and what was changed by hand.",
     "apply": "Make everything as the files say, or nothing.",

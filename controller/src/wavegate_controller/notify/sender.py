@@ -98,10 +98,12 @@ class Sender:
         now = monotonic()
         if now >= self._figures_at:
             self._figures_at = now + _FIGURES_EVERY
-            backlog = notifications.backlog(self._services)
-            self._services.recorder.waiting(
-                backlog, audit_entries=length(self._services), now=self._services.clock.now()
-            )
+            self.look()
         if now >= self._tidy_at:
             self._tidy_at = now + _TIDY_EVERY
             notifications.tidy(self._services)
+
+    def look(self) -> None:
+        """Show how much waits, and how long the audit is."""
+        backlog = notifications.backlog(self._services)
+        self._services.recorder.waiting(backlog, audit_entries=length(self._services), now=self._services.clock.now())

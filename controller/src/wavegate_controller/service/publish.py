@@ -5,10 +5,12 @@ from typing import Final
 
 from wavegate.evaluation import InvalidRuleset
 from wavegate_controller.domain import publication
+from wavegate_controller.domain.access import SYSTEM
 from wavegate_controller.domain.environment import Environment
 from wavegate_controller.domain.errors import Invalid
 from wavegate_controller.domain.publication import PublishedRuleset
 from wavegate_controller.ports import UnitOfWork
+from wavegate_controller.service.auditing import note
 from wavegate_controller.service.services import Services
 
 #: Topic of the notices about new revisions; their value is the environment and the revision.
@@ -52,6 +54,8 @@ def publish_latest(services: Services) -> None:
         names = [each.name for each in work.environments.list()]
         if services.environment not in names:
             work.environments.add(Environment(name=services.environment, created_at=now))
+            name = services.environment
+            note(work, by=SYSTEM, action="environment.create", subject=name, environment=name, now=now)
             names.append(services.environment)
         rulesets = [work.rulesets.latest(name) or next_revision(work, name, now=now) for name in names]
     for ruleset in rulesets:
