@@ -362,3 +362,33 @@ def test_each_forked_child_has_a_stream_of_its_own(plane):
         plane.publish(3)
 
         assert app.wait(20) == 0, app.stderr.read()
+
+
+def test_the_controller_knows_who_has_which_revision(plane, make_client):
+    clients = [make_client(plane, app_name=f"shop-{number}") for number in range(3)]
+    clients.append(make_client(plane, app_name="polls", stream=False, poll_interval=0.05))
+    wait_until(lambda: plane.streams() == 3 and len(plane.hub.clients("production")) == 4)
+    plane.publish(2)
+    wait_until(lambda: plane.hub.revisions("production")[0].delivered == 4)
+
+    delivered = plane.hub.revisions("production")[0]
+    connected = plane.hub.clients("production")
+    assert (delivered.revision, delivered.of) == (2, 4)
+    assert 0 < delivered.slowest_seconds < 5
+    assert {client.app: client.streaming for client in connected} == {
+        "shop-0": True,
+        "shop-1": True,
+        "shop-2": True,
+        "polls": False,
+    }
+    assert {client.sdk for client in connected} == {"wavegate-python/0.1.0"}
+    clients[0].close()
+    wait_until(lambda: len(plane.hub.clients("production")) == 3)
+
+
+def test_the_sdk_knows_its_version():
+    from importlib.metadata import version
+
+    from wavegate.client.config import VERSION
+
+    assert version("wavegate") == VERSION

@@ -141,6 +141,7 @@ class World:
             provider=metrics,
             webhooks=webhooks or Webhooks(),
             sink=hub,
+            fleets=hub,
             recorder=PrometheusRecorder(),
             messenger=messenger or OutsideMessenger(),
         )

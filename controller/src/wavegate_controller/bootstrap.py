@@ -28,6 +28,7 @@ from wavegate_controller.delivery import (
     Happening,
     Hub,
     Keys,
+    Limits,
     Ofrep,
     PostedCounts,
     RateLimits,
@@ -96,8 +97,14 @@ def build(config: Config) -> Controller:
     """
     engine = open_engine(config.database_url)
     migrate.upgrade(engine)
-    hub = Hub(heartbeat=config.stream_heartbeat.total_seconds())
     recorder = PrometheusRecorder()
+    hub = Hub(
+        heartbeat=config.stream_heartbeat.total_seconds(),
+        limits=Limits(streams=config.max_streams, streams_of_a_key=config.max_streams_per_key),
+        rollback_allowed=config.allow_revision_rollback,
+        delivered=recorder.revision_delivered,
+    )
+    recorder.show_connected(hub.connected)
     counts = PostedCounts()
     recorder.show(counts.totals, bounds=BOUNDS)
     pages = config.public_url or f"http://{config.host}:{config.port}"
@@ -108,6 +115,7 @@ def build(config: Config) -> Controller:
         provider=make_provider(config),
         webhooks=make_webhooks(config),
         sink=hub,
+        fleets=hub,
         recorder=recorder,
         messenger=OutsideMessenger(services=config.notification_services, urls=config.notification_urls, pages=pages),
         pages=pages,

@@ -108,8 +108,14 @@ class Config(Document):
     sdk_keys: list[SecretStr] = Field(
         default_factory=list, description="Keys that apps may fetch rulesets with. With none, no key is needed."
     )
+    max_streams: int = Field(default=15_000, ge=0, description="Streams that this process serves at once.")
+    max_streams_per_key: int = Field(default=15_000, ge=0, description="Streams that one SDK key may have at once.")
+    allow_revision_rollback: bool = Field(
+        default=False,
+        description="Tell apps that a lower revision than theirs is meant; for a while after a backup was restored.",
+    )
     stream_heartbeat: Duration = Field(
-        default="10s",
+        default="5s",
         validate_default=True,
         description="How often each stream shows a sign of life; below what proxies on the way allow to be silent.",
     )

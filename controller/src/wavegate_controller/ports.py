@@ -12,6 +12,7 @@ from wavegate_controller.domain.claim import Claim
 from wavegate_controller.domain.configuration import Applied, Name
 from wavegate_controller.domain.counts import CounterSelector
 from wavegate_controller.domain.decision import Decision
+from wavegate_controller.domain.delivery import ConnectedClient, DeliveredRevision
 from wavegate_controller.domain.environment import Environment
 from wavegate_controller.domain.flag import Flag
 from wavegate_controller.domain.measurement import Answer, Broken, Cursor, Judgement, Labelled, Measurement, Series
@@ -701,4 +702,16 @@ class Recorder(Protocol):
 
     def waiting(self, backlog: Backlog, *, audit_entries: int, now: datetime) -> None:
         """How much waits in the outbox, and how long the audit is."""
+        ...
+
+
+class Fleets(Protocol):
+    """How far revisions have come, as this process sees it."""
+
+    def revisions(self, environment: str) -> Sequence[DeliveredRevision]:
+        """How far each came, newest first."""
+        ...
+
+    def clients(self, environment: str) -> Sequence[ConnectedClient]:
+        """Who is connected, those furthest behind first."""
         ...

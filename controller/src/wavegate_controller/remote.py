@@ -248,6 +248,14 @@ class RemoteController:
         documents: list[Document] = self._ask("GET", "configuration")["documents"]
         return documents
 
+    def delivered_revisions(self, *, limit: int = 10) -> list[Document]:
+        """The latest revisions and how far they came, newest first."""
+        return list(islice(self.pages("delivery"), limit))
+
+    def clients(self) -> list[Document]:
+        """Who is connected, those furthest behind first."""
+        return list(self.pages("delivery/clients"))
+
     def status(self) -> Document:
         """Environment, ruleset revision in force, and the controller's version."""
         return self._ask("GET", "status")

@@ -7,7 +7,7 @@ from itertools import accumulate
 from typing import Final, Protocol
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
-from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 
 from wavegate.evaluation import FULL_WEIGHT
 from wavegate_controller.domain.alerting import AlertRecord
@@ -62,6 +62,13 @@ class PrometheusRecorder:
             registry=self._registry,
         )
         self._looks = Counter("wavegate_controller_looks", "Looks at single rollouts.", registry=self._registry)
+        self._delivery = Histogram(
+            "wavegate_delivery_seconds",
+            "From when this process served a revision until a connected client used it.",
+            ("environment",),
+            buckets=(0.01, 0.025, 0.05, 0.1, 0.15, 0.2, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0),
+            registry=self._registry,
+        )
         self._failures = Counter(
             "wavegate_controller_reconcile_failures",
             "Looks at a rollout that ended in an error of the controller's own.",
@@ -95,6 +102,14 @@ class PrometheusRecorder:
         self._audit = Gauge(
             "wavegate_controller_audit_entries", "Entries of the audit; it never falls.", registry=self._registry
         )
+
+    def revision_delivered(self, environment: str, seconds: float) -> None:
+        """Count that a revision came into use at a client."""
+        self._delivery.labels(environment=environment).observe(seconds)
+
+    def show_connected(self, clients: Callable[[], Mapping[str, int]]) -> None:
+        """Show how many clients each environment has."""
+        self._registry.register(_Connected(clients))
 
     def decided(self, rollout: Rollout, decision: Decision) -> None:
         """Count a committed decision; moves are logged, holds only in detail."""
@@ -169,6 +184,20 @@ class PrometheusRecorder:
     def exposition(self) -> bytes:
         """All metrics in the Prometheus text format."""
         return generate_latest(self._registry)
+
+
+class _Connected:
+    """A collector for prometheus_client."""
+
+    def __init__(self, clients: Callable[[], Mapping[str, int]]) -> None:
+        self._clients = clients
+
+    def collect(self) -> Iterator[Metric]:
+        """Called at scrape."""
+        family = GaugeMetricFamily("wavegate_connected_clients", "Clients connected now.", labels=("environment",))
+        for environment, count in self._clients().items():
+            family.add_metric((environment,), count)
+        yield family
 
 
 class _Posted:

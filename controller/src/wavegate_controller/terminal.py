@@ -226,6 +226,34 @@ def freeze_table(calendar: Document) -> RenderableType:
     return table if table.row_count else Text("no freeze windows: exposure may rise at any time")
 
 
+def revisions_table(documents: Iterable[Document]) -> RenderableType:
+    """One line for each revision."""
+    table = _table("revision", "published")
+    table.add_column("how far it came", ratio=1)
+    for document in documents:
+        style = "green" if document["delivered"] == document["of"] else "yellow"
+        table.add_row(
+            Text(str(document["revision"]), "bold"), _clock(document["since"]), _text(document["sentence"], style)
+        )
+    return table if table.row_count else Text("no revision was published yet")
+
+
+def clients_table(documents: Iterable[Document]) -> RenderableType:
+    """One line for each connected client."""
+    table = _table("instance", "app", "sdk", "revision", "for")
+    table.add_column("gets changes", ratio=1)
+    for document in documents:
+        table.add_row(
+            _text(document["instance"]),
+            _text(document["app"] or "-"),
+            _text(document["sdk"]),
+            Text("-" if document["revision"] is None else str(document["revision"]), "bold"),
+            Text("-" if document["revision"] is None else f"{document['held_seconds']:,.0f} s"),
+            Text("pushed") if document["streaming"] else Text("by asking", "yellow"),
+        )
+    return table if table.row_count else Text("no app is connected")
+
+
 def presets_table(documents: Iterable[Document]) -> RenderableType:
     """One line for each preset and source."""
     table = _table("preset", "source", "needs", "takes")

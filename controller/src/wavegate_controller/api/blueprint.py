@@ -14,6 +14,7 @@ from wavegate_controller.api.audit import audit
 from wavegate_controller.api.catalog import freezes, plans, segments
 from wavegate_controller.api.configuration import configuration
 from wavegate_controller.api.decisions import decisions
+from wavegate_controller.api.delivery import delivery
 from wavegate_controller.api.events import events
 from wavegate_controller.api.flags import flags
 from wavegate_controller.api.health import health
@@ -46,6 +47,7 @@ OPERATIONS: Final = (
     alerts,
     configuration,
     presets,
+    delivery,
     status,
     document,
     health,

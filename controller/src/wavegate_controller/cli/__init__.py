@@ -20,6 +20,7 @@ COMMANDS: Final = {
     "explain": "Make decision ID again from its evidence, with every number beside its limit.",
     "lint": "Look at the gates of a plan with the metrics server at hand, before they judge anybody.",
     "gate": "Show the ready-made gates that a plan may name.",
+    "delivery": "Show which apps have which revision, and how long it took to reach them.",
     "audit": "Show what was done, by whom and why, and verify that nobody changed the record.",
     "flagd": "Export flags for flagd's evaluators.",
     "alert": "Show the alerts that were reported, and what came of them.",

@@ -14,6 +14,7 @@ from typing import Final
 
 from wavegate.evaluation.deltas import delta_between
 from wavegate_controller.delivery.asgi import Message, Send
+from wavegate_controller.delivery.fleet import Fleet
 from wavegate_controller.delivery.keys import Grant
 from wavegate_controller.delivery.rendered import Rendered, event
 from wavegate_controller.domain.publication import PublishedRuleset
@@ -57,11 +58,13 @@ class Channel:
 
     Args:
         environment: whose rulesets.
+        fleet: who is connected, where that is kept.
         rollback_allowed: tell clients that a lower revision than theirs is meant.
     """
 
-    def __init__(self, environment: str, *, rollback_allowed: bool = False) -> None:
+    def __init__(self, environment: str, *, fleet: Fleet | None = None, rollback_allowed: bool = False) -> None:
         self.environment = environment
+        self.fleet = fleet
         self.current: Rendered | None = None
         #: All streams, and those among them that have the newest revision and can be pushed the next.
         self.streams: set[Stream] = set()
@@ -92,6 +95,8 @@ class Channel:
                 if before is not None and step is not None:
                     self._keep_step(before.id, rendered.id, step)
                 self.current = rendered
+            if self.fleet is not None:
+                self.fleet.published(ruleset.revision, at=ruleset.published_at)
             then()
             self.current = rendered.compress()
         return True

@@ -3,16 +3,19 @@
 import asyncio
 import random
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
 from wavegate.evaluation import ruleset_from_json
 from wavegate_controller.delivery.asgi import Headers, Receive, Scope, Send, header, problem
 from wavegate_controller.delivery.channel import Channel, Stream
+from wavegate_controller.delivery.fleet import Fleet
 from wavegate_controller.delivery.keys import Grant
 from wavegate_controller.delivery.notices import Notices
+from wavegate_controller.domain.delivery import ConnectedClient, DeliveredRevision
 from wavegate_controller.domain.publication import PublishedRuleset
 
 #: Under this name, among a scope's extensions, our HTTP protocol says how to drop the connection.
@@ -20,6 +23,7 @@ ABORT: Final = "wavegate.abort"
 #: Slices of the streams that are shown a heartbeat one after the other, so that no beat takes long.
 _SLICES: Final = 20
 _BEAT: Final[dict[str, Any]] = {"type": "http.response.body", "body": b": still here\n\n", "more_body": True}
+_LONGEST_NUMBER: Final = 18
 #: Who is told to come back comes within so many milliseconds.
 _SOONEST, _LATEST = 200, 2000
 
@@ -39,11 +43,18 @@ class Hub:
         heartbeat: seconds between two signs of life on each stream.
         limits: on the number of streams.
         rollback_allowed: tell clients that a lower revision than theirs is meant, after a backup was restored.
+        delivered: told how many seconds a revision of an environment took to a client, for each of them.
     """
 
     def __init__(
-        self, *, heartbeat: float = 10.0, limits: Limits | None = None, rollback_allowed: bool = False
+        self,
+        *,
+        heartbeat: float = 5.0,
+        limits: Limits | None = None,
+        rollback_allowed: bool = False,
+        delivered: Callable[[str, float], None] = lambda _environment, _seconds: None,
     ) -> None:
+        self._delivered = delivered
         self._heartbeat = heartbeat
         self._limits = limits or Limits()
         self._rollback_allowed = rollback_allowed
@@ -62,13 +73,32 @@ class Hub:
         """
         channel = self._channels.get(ruleset.environment)
         if channel is None:
-            made = Channel(ruleset.environment, rollback_allowed=self._rollback_allowed)
+            made = Channel(
+                ruleset.environment,
+                fleet=Fleet(partial(self._delivered, ruleset.environment)),
+                rollback_allowed=self._rollback_allowed,
+            )
             channel = self._channels.setdefault(ruleset.environment, made)
         channel.publish(ruleset, lambda: self._in_loop(lambda: self._wake(channel)), is_meant=is_meant)
 
     def channel(self, environment: str) -> Channel | None:
         """The environment's, once something was published for it."""
         return self._channels.get(environment)
+
+    def revisions(self, environment: str) -> Sequence[DeliveredRevision]:
+        """How far each came, newest first."""
+        channel = self._channels.get(environment)
+        return () if channel is None or channel.fleet is None else channel.fleet.revisions()
+
+    def clients(self, environment: str) -> Sequence[ConnectedClient]:
+        """Who is connected, those furthest behind first."""
+        channel = self._channels.get(environment)
+        return () if channel is None or channel.fleet is None else channel.fleet.clients()
+
+    def connected(self) -> Mapping[str, int]:
+        """How many clients each environment has."""
+        channels = list(self._channels.items())
+        return {name: len(channel.fleet) for name, channel in channels if channel.fleet is not None}
 
     def variants(self, environment: str) -> Mapping[str, frozenset[str]]:
         """Flag key to the variants of the ruleset in force; read from it when it is first asked for."""
@@ -119,6 +149,9 @@ class Hub:
         )
         # Before anything is awaited: a key that is revoked from now on finds the stream.
         self._begin(stream, channel)
+        fleet = channel.fleet if stream.instance else None
+        if fleet is not None:
+            fleet.joined(stream.instance, **names(scope), revision=_revision(stream.held))
         try:
             await send({"type": "http.response.start", "status": 200, "headers": [*self._headers(channel), *headers]})
             await channel.catch_up(stream, b"retry: %d\n: welcome\n\n" % _LATEST)
@@ -126,6 +159,8 @@ class Hub:
                 pass
         finally:
             channel.leave(stream)
+            if fleet is not None:
+                fleet.left(stream.instance)
             self._open[grant.key_id] -= 1
 
     def revoke(self, key_ids: frozenset[str]) -> None:
@@ -206,3 +241,17 @@ class Hub:
 
 def _nothing() -> None:
     """Servers other than ours offer no way to drop a connection."""
+
+
+def names(scope: Scope) -> dict[str, str]:
+    """What a client says of itself beside its instance."""
+    return {
+        "sdk": header(scope, b"user-agent").decode("latin-1"),
+        "app": header(scope, b"wavegate-app").decode("latin-1"),
+    }
+
+
+def _revision(held: str) -> int | None:
+    """That of an event's id."""
+    number = held.partition("-")[0]
+    return int(number) if number.isascii() and number.isdigit() and len(number) <= _LONGEST_NUMBER else None

@@ -1,7 +1,8 @@
-"""`/sdk/v1`: the ruleset, the stream of its changes, and counts by post."""
+"""`/sdk/v1`: the ruleset, the stream of its changes, and what clients post: counts, and what they use."""
 
 import asyncio
-from typing import Final
+from collections.abc import Callable
+from typing import Final, TypeVar
 
 from wavegate_controller.delivery.asgi import (
     LARGEST_BODY,
@@ -16,15 +17,21 @@ from wavegate_controller.delivery.asgi import (
     unauthorised,
 )
 from wavegate_controller.delivery.counts import TakesCounts
-from wavegate_controller.delivery.hub import Hub
+from wavegate_controller.delivery.hub import Hub, names
 from wavegate_controller.delivery.keys import Grant, Keys
+from wavegate_controller.documents.acks import read_acks
 from wavegate_controller.documents.counts import read_counts
 from wavegate_controller.domain.errors import Invalid
 
+T = TypeVar("T")
+
+#: Documents of so few bytes are read at once.
+_SMALL: Final = 4096
 _METHODS: Final = {
     "/sdk/v1/ruleset": ("GET", "HEAD"),
     "/sdk/v1/stream": ("GET",),
     "/sdk/v1/counts": ("POST",),
+    "/sdk/v1/acks": ("POST",),
 }
 
 
@@ -56,40 +63,64 @@ class SdkRoutes:
             await self._ruleset(scope, send, grant)
         elif path == "/sdk/v1/stream":
             await self._hub.stream(scope, receive, send, grant)
+        elif path == "/sdk/v1/acks":
+            await self._acknowledge(scope, receive, send, grant)
         else:
-            await self._take(receive, send, grant)
+            await self._count(receive, send, grant)
 
     async def _ruleset(self, scope: Scope, send: Send, grant: Grant) -> None:
         channel = self._hub.channel(grant.environment)
         current = None if channel is None else channel.current
-        if current is None:
+        if channel is None or current is None:
             await problem(send, 503, "Service Unavailable", "no ruleset yet", [(b"retry-after", b"1")])
             return
         held = header(scope, b"if-none-match")
-        if held and (held in current.etags or any(tag.strip() in current.etags for tag in held.split(b","))):
+        is_held = held and (held in current.etags or any(tag.strip() in current.etags for tag in held.split(b",")))
+        if channel.fleet is not None and (instance := header(scope, b"wavegate-instance")):
+            channel.fleet.polled(
+                instance.decode("latin-1"), **names(scope), revision=current.revision if is_held else None
+            )
+        if is_held:
             await answer(send, 304, current.unchanged)
         else:
             variant = current.variant(header(scope, b"accept-encoding"))
             await answer(send, 200, variant.headers, b"" if scope["method"] == "HEAD" else variant.body)
 
-    async def _take(self, receive: Receive, send: Send, grant: Grant) -> None:
+    async def _count(self, receive: Receive, send: Send, grant: Grant) -> None:
         if self._hub.channel(grant.environment) is None:
             # Nobody can tell yet what there is to be counted; clients keep it and come again.
             await problem(send, 503, "Service Unavailable", "no ruleset yet", [(b"retry-after", b"1")])
             return
-        try:
-            body = await read_body(receive)
-        except TooSlow as slow:
-            await problem(send, 408, "Request Timeout", str(slow), [(b"connection", b"close")])
+        document = await _read(receive, send, read_counts)
+        if document is not None:
+            self._counts.take(document, variants=self._hub.variants(grant.environment))
+            await answer(send, 204, ())
+
+    async def _acknowledge(self, scope: Scope, receive: Receive, send: Send, grant: Grant) -> None:
+        document = await _read(receive, send, read_acks)
+        if document is None:
             return
+        channel = self._hub.channel(grant.environment)
+        if channel is not None and channel.fleet is not None:
+            channel.fleet.acknowledged(
+                ((each.instance, each.revision, each.held_seconds, each.sdk, each.app) for each in document.clients),
+                document.gone,
+                by=header(scope, b"wavegate-instance").decode("latin-1"),
+            )
+        await answer(send, 204, ())
+
+
+async def _read(receive: Receive, send: Send, read: Callable[[bytes], T]) -> T | None:
+    """The posted document; None when it was refused, which has been answered then."""
+    try:
+        body = await read_body(receive)
         if body is None:
             await problem(send, 413, "Content Too Large", f"post at most {LARGEST_BODY} bytes at once")
-            return
-        try:
-            # Reading takes milliseconds, in which other requests should go on.
-            document = await asyncio.to_thread(read_counts, body)
-        except Invalid as refused:
-            await problem(send, 422, "Unprocessable Content", str(refused))
-            return
-        self._counts.take(document, variants=self._hub.variants(grant.environment))
-        await answer(send, 204, ())
+            return None
+        # Reading a large one takes milliseconds, in which other requests should go on.
+        return read(body) if len(body) < _SMALL else await asyncio.to_thread(read, body)
+    except TooSlow as slow:
+        await problem(send, 408, "Request Timeout", str(slow), [(b"connection", b"close")])
+    except Invalid as refused:
+        await problem(send, 422, "Unprocessable Content", str(refused))
+    return None

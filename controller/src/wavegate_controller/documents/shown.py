@@ -306,6 +306,28 @@ class PresetShown(Shown):
     gates: list[AnyGateDocument]
 
 
+class DeliveredRevisionShown(Shown):
+    """How far a revision has come."""
+
+    revision: int
+    since: datetime = Field(description="When it was published.")
+    delivered: int = Field(description="Clients that use it, or did before the next revision came.")
+    of: int = Field(description="Clients that are connected, or were when the next revision came.")
+    slowest_seconds: float | None = Field(description="Until the last of those that were connected used it.")
+    sentence: str
+
+
+class ClientShown(Shown):
+    """One connected process of an app."""
+
+    instance: str
+    sdk: str
+    app: str
+    revision: int | None = Field(description="That it uses; null until it said so.")
+    held_seconds: float = Field(description="For how long it has used that.")
+    streaming: bool = Field(description="Whether changes are pushed to it; else it asks for them.")
+
+
 class StatusShown(Shown):
     """What this controller serves."""
 

@@ -233,13 +233,9 @@ class Poller:
         return None if self._condition is Condition.FRESH else delay
 
     def _acknowledge(self) -> None:
-        said = {
-            "schema": 1,
-            "instance": self._instance,
-            "revision": self._revision,
-            "held_seconds": round(monotonic() - self._in_use_since, 6),
-        }
-        self._transport.acknowledge(json.dumps(said).encode())
+        held = round(monotonic() - self._in_use_since, 6)
+        client = {"instance": self._instance, "revision": self._revision, "held_seconds": held}
+        self._transport.acknowledge(json.dumps({"schema": 1, "clients": [client]}).encode())
 
     def _no_streams(self, problem: str, retry_after: float | None) -> None:
         if not self._streams.are_refused:
