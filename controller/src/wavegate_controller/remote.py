@@ -173,6 +173,10 @@ class RemoteController:
         }
         return list(islice(self.pages(f"rollouts/{_segment(reference)}/decisions", query), limit))
 
+    def forecast(self, reference: str) -> Document:
+        """What the next wave will cost."""
+        return self._ask("GET", f"rollouts/{_segment(reference)}/forecast")
+
     def explanation(self, decision_id: int) -> Document:
         """A decision made again from its evidence."""
         return self._ask("GET", f"decisions/{decision_id}/explanation")

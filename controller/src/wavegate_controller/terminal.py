@@ -54,6 +54,25 @@ def rollouts_table(documents: Iterable[Document]) -> RenderableType:
     return table if table.row_count else Text("no rollouts; `wavegate rollout create --help` shows how to make one")
 
 
+def forecast_table(document: Document) -> RenderableType:
+    """What the next wave adds beside stable, an hour."""
+    if document["percent"] is None:
+        return Text("nothing to go by: no wave follows, or nothing was counted in this one yet")
+    table = _table("", "an hour now", "an hour then", "95 % within", "budget")
+    table.add_row("requests", f"{document['requests']:,.4g}", f"{document['next_requests']:,.4g}", "", "")
+    for each in document["extras"]:
+        within = "" if each["low"] is None else f"{each['low']:,.4g} to {each['high']:,.4g}"
+        budget = "" if each["budget"] is None else f"{each['budget']:,.4g}{', may go over it' if each['over'] else ''}"
+        table.add_row(
+            f"more {each['what']} ({each['gate']})",
+            f"{each['now']:,.4g}",
+            f"{each['next']:,.4g}",
+            within,
+            _text(budget, "yellow" if each["over"] else ""),
+        )
+    return Group(Text(f"{document['rollout']}: at {document['percent']:g} % of the users"), table)
+
+
 def rollout_panel(
     document: Document, *, decisions: Sequence[Document] = (), now: datetime | None = None
 ) -> RenderableType:

@@ -11,8 +11,9 @@ from wavegate_controller.api.operations import Handler, Operations
 from wavegate_controller.api.paging import Page, PageQuery, page
 from wavegate_controller.api.reading import Act, Judged, PinIt, Raise, SignedRollout
 from wavegate_controller.documents import decision_to_document, rollout_to_document
+from wavegate_controller.documents.outlooks import forecast_to_document
 from wavegate_controller.documents.plans import weight_of
-from wavegate_controller.documents.shown import DecisionShown, RolloutShown
+from wavegate_controller.documents.shown import DecisionShown, NextWaveShown, RolloutShown
 from wavegate_controller.domain.access import Principal
 from wavegate_controller.domain.errors import Conflict, EventRefused, Invalid, NotFound, StaleVersion
 from wavegate_controller.domain.transitions import REQUESTS, Event
@@ -81,6 +82,13 @@ def create_rollout(services: Services, by: Principal, body: SignedRollout) -> Re
 def show_rollout(services: Services, by: Principal, reference: str) -> ResponseReturnValue:
     """Where it stands, why, and what may be asked of it."""
     return rollout_shown(queries.rollout_view(services, reference, by=by))
+
+
+@rollouts.get("/rollouts/{reference}/forecast", "Say what the next wave will cost", answer=NextWaveShown)
+def forecast_rollout(services: Services, by: Principal, reference: str) -> ResponseReturnValue:
+    """An hour of it beside stable, going by what this wave has counted at its latest look."""
+    view = queries.rollout_view(services, reference, by=by)
+    return forecast_to_document(view.rollout, queries.forecast_of(view))
 
 
 @rollouts.post(

@@ -1,10 +1,12 @@
-"""An outlook as a document."""
+"""Outlooks and forecasts as documents."""
 
 from datetime import timedelta
 from typing import Any
 
+from wavegate_controller.domain.forecast import Forecast
 from wavegate_controller.domain.foresight.outlook import Outlook, Spell, WaveOutlook
 from wavegate_controller.domain.foresight.traffic import Traffic
+from wavegate_controller.domain.rollout import Rollout
 
 
 def outlook_to_document(flag: str, traffic: Traffic, found: Outlook) -> dict[str, Any]:
@@ -29,6 +31,29 @@ def outlook_to_document(flag: str, traffic: Traffic, found: Outlook) -> dict[str
             "promised": found.promised,
         },
         "advice": list(found.advice),
+    }
+
+
+def forecast_to_document(rollout: Rollout, found: Forecast | None) -> dict[str, Any]:
+    """An hour of the next wave."""
+    return {
+        "rollout": rollout.id,
+        "percent": found and found.percent,
+        "requests": found and found.requests,
+        "next_requests": found and found.next_requests,
+        "extras": [
+            {
+                "gate": each.gate,
+                "what": each.what,
+                "now": each.now,
+                "next": each.next,
+                "low": each.low,
+                "high": each.high,
+                "budget": each.budget,
+                "over": each.over,
+            }
+            for each in (found.extras if found else ())
+        ],
     }
 
 

@@ -127,6 +127,11 @@ class PlanDocument(Document):
     freeze_windows: list[FreezeWindowDocument] = Field(
         default_factory=list, description="When nothing raises exposure, beside the windows of the environment."
     )
+    budget: dict[str, float] = Field(
+        default_factory=dict,
+        description="Gate that compares to how many more of what it counts an hour the next wave may take without an "
+        "approval.",
+    )
 
     def to_domain(self) -> Plan:
         """The plan.
@@ -152,6 +157,7 @@ class PlanDocument(Document):
             keep_hold_out=self.keep_hold_out,
             final_bake=self.final_bake,
             freeze_windows=freeze_windows_to_domain(self.freeze_windows, "freeze_windows"),
+            budget=self.budget,
         )
 
 
@@ -192,6 +198,7 @@ def plan_to_document(plan: Plan) -> dict[str, Any]:
         "keep_hold_out": plan.keep_hold_out,
         "final_bake": _duration(plan.final_bake),
         "freeze_windows": [freeze_window_to_document(each) for each in plan.freeze_windows],
+        "budget": dict(plan.budget),
     }
 
 

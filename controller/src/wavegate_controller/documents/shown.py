@@ -294,6 +294,29 @@ class ExplanationShown(Shown):
     guardrail: GuardrailShown | None
 
 
+class ExtraShown(Shown):
+    """What one gate counts more of than if stable served the same requests, an hour."""
+
+    gate: str
+    what: str
+    now: float
+    next: float
+    low: float | None = Field(description="End of a 95 % interval; null where the variance is not known.")
+    high: float | None
+    budget: float | None
+    over: bool = Field(description="Whether the next wave may take more than its budget.")
+
+
+class NextWaveShown(Shown):
+    """The next wave, an hour of it, going by this one; nulls where none follows or nothing was counted."""
+
+    rollout: str
+    percent: float | None
+    requests: float | None = Field(description="That the candidate serves in an hour now.")
+    next_requests: float | None
+    extras: list[ExtraShown]
+
+
 class PresetShown(Shown):
     """Ready-made gates."""
 

@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import Final
 
 from wavegate_controller.domain.circumstances import CLEAR, Circumstances
+from wavegate_controller.domain.forecast import over_budget
 from wavegate_controller.domain.gates import OnSilence
 from wavegate_controller.domain.guardrail import Reason
 from wavegate_controller.domain.plan import Approval, OnBreach, OnTimeLimit
@@ -34,6 +35,8 @@ class DecisionReason(StrEnum):
     PAUSED = "paused"
     #: The gates passed; a human signs.
     AWAITING_APPROVAL = "awaiting_approval"
+    #: The gates passed; the next wave may take more than the plan's budget, so a human signs.
+    OVER_BUDGET = "over_budget"
     #: The gates passed; nothing raises exposure during a freeze window.
     FREEZE_WINDOW = "freeze_window"
     #: Another flag must serve somebody first.
@@ -110,6 +113,11 @@ def decide(
     if doubt := _doubt(verdicts, rollout) or _not_yet(verdicts, rollout, circumstances, now=now):
         return _overdue(verdicts, rollout, doubt[1], now=now) or hold(*doubt)
     event = _onwards(rollout)
+    if event is Event.PROMOTE and (over := over_budget(rollout, verdicts, now=now)):
+        sentence = f"all gates pass; the next wave may go over its budget: {over}"
+        return Decision(
+            event=Event.AWAIT_APPROVAL, reason=DecisionReason.OVER_BUDGET, sentence=sentence, verdicts=verdicts
+        )
     if circumstances.frozen and apply(rollout, event, now=now).exposure > rollout.exposure:
         return hold(DecisionReason.FREEZE_WINDOW, f"all gates pass; {circumstances.frozen.sentence}")
     return Decision(event=event, reason=DecisionReason.GATES_PASSED, sentence=_say(verdicts), verdicts=verdicts)

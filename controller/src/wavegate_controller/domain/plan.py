@@ -1,6 +1,8 @@
 """A rollout plan: the waves, and the gates that each wave must pass. Valid, or not constructed."""
 
-from dataclasses import dataclass, replace
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from enum import StrEnum
 from typing import Final
@@ -233,6 +235,8 @@ class Plan:
         final_bake: how long it is watched on after its last wave, hold-out and all, before it is completed; None for
             not at all.
         freeze_windows: when nothing raises exposure, beside the windows of the environment.
+        budget: gate that compares to how many more of what it counts, an hour, the next wave may take without a human's
+            approval.
     """
 
     waves: tuple[Wave, ...] = DEFAULT_WAVES
@@ -246,6 +250,7 @@ class Plan:
     keep_hold_out: bool = False
     final_bake: timedelta | None = None
     freeze_windows: tuple[FreezeWindow, ...] = ()
+    budget: Mapping[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if not self.waves:
@@ -276,6 +281,7 @@ class Plan:
         if self.final_bake is not None and self.final_bake <= timedelta(0):
             raise Invalid("final_bake", f"{self.final_bake} is not a time to watch", "more than 0, such as 1d")
         self._check_comparison()
+        self._check_budget()
 
     @property
     def compared(self) -> tuple[ComparedGate, ...]:
@@ -294,6 +300,14 @@ class Plan:
             waves.append(wave.gate(max(share, waves[-1].weight + 1 if waves else 1)))
         metrics = tuple(gate.metric for gate in self.compared)
         return self.guardrail.policy(GuardrailPolicy(metrics=metrics, waves=tuple(waves)), tick=self.interval)
+
+    def _check_budget(self) -> None:
+        known = [gate.name for gate in self.compared]
+        for name, most in self.budget.items():
+            if name not in known:
+                raise Invalid(f"budget.{name}", "is no gate that compares", f"one of {', '.join(known) or 'none'}")
+            if not (math.isfinite(most) and most >= 0):
+                raise Invalid(f"budget.{name}", f"{most} is no budget", "0 or more an hour")
 
     def _check_comparison(self) -> None:
         for index, gate in enumerate(self.gates):

@@ -46,7 +46,10 @@ def replayable(plan: Plan) -> Plan:
     if not gates:
         raise Invalid("gates", "asks only people and webhooks, of whom the past says nothing", "a gate on metrics")
     return replace(
-        plan, gates=gates, waves=tuple(replace(wave, approval=Approval.AUTO, approvers=1) for wave in plan.waves)
+        plan,
+        gates=gates,
+        budget={},
+        waves=tuple(replace(wave, approval=Approval.AUTO, approvers=1) for wave in plan.waves),
     )
 
 

@@ -8,6 +8,7 @@ from typing import Final
 from wavegate_controller.domain.access import Permission, Principal
 from wavegate_controller.domain.errors import NotFound
 from wavegate_controller.domain.flag import Flag
+from wavegate_controller.domain.forecast import Forecast, forecast
 from wavegate_controller.domain.guardrail import Assessment, explain
 from wavegate_controller.domain.measurement import Measurement
 from wavegate_controller.domain.publication import PublishedRuleset
@@ -116,6 +117,14 @@ def rollout_view(services: Services, reference: str, *, by: Principal) -> Rollou
         by.require(Permission.READ, rollout.environment)
         view = _rollout_view(work, rollout)
         return replace(view, guardrail=_guardrail(services, work, view.rollout))
+
+
+def forecast_of(view: RolloutView) -> Forecast | None:
+    """The next wave, going by the latest look; None where none follows, or nothing was counted."""
+    if view.latest is None or view.rollout.state not in WATCHED:
+        return None
+    figures = {each["gate"]: each["figures"] for each in view.latest.verdicts}
+    return forecast(view.rollout, figures, now=view.latest.at)
 
 
 def history(
