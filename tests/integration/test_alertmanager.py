@@ -260,8 +260,8 @@ def test_the_same_alert_from_several_alertmanagers_at_once_acts_once(world):
 
 
 @pytest.fixture
-def api(tmp_path):
-    with control_plane.world(tmp_path) as world:
+def api(new_sqlite_url):
+    with control_plane.world(new_sqlite_url) as world:
         world.flag()
         world.started()
         yield control_plane.client(world.services)
@@ -305,8 +305,8 @@ def test_what_is_no_json_is_refused_for_good(api):
     assert api.post(HOOK, data=b"{", content_type="application/json").status_code == 400
 
 
-def test_what_could_not_be_written_down_is_reported_again(tmp_path):
-    with control_plane.world(tmp_path) as world:
+def test_what_could_not_be_written_down_is_reported_again(new_sqlite_url):
+    with control_plane.world(new_sqlite_url) as world:
         client = control_plane.client(control_plane.without_database(world.services))
 
     assert client.post(HOOK, json=a_report(an_alert())).status_code == 500

@@ -7,14 +7,13 @@ import pytest
 from click.testing import CliRunner
 
 from support import control_plane
-from support.database import sqlite_url
 from support.live_controller import live_controller
 from wavegate_controller.cli import main
 
 
 @pytest.fixture
-def api(tmp_path):
-    with control_plane.world(tmp_path) as world:
+def api(new_sqlite_url):
+    with control_plane.world(new_sqlite_url) as world:
         client = control_plane.client(world.services)
         for key in ("a", "b"):
             client.post("/api/v1/flags", json={"key": key})
@@ -94,10 +93,10 @@ def test_an_export_needs_no_program_of_ours_to_be_verified(url, tmp_path):
         assert line[9:73] == hashed[:64]
 
 
-def test_the_database_itself_is_verified_past_any_controller(tmp_path):
-    with control_plane.world(tmp_path) as world:
+def test_the_database_itself_is_verified_past_any_controller(new_sqlite_url):
+    with control_plane.world(new_sqlite_url) as world:
         world.flag()
-    command = CliRunner(env={"WAVEGATE_DATABASE_URL": sqlite_url(tmp_path)})
+    command = CliRunner(env={"WAVEGATE_DATABASE_URL": new_sqlite_url})
     done = command.invoke(main, ["audit", "verify", "--database"])
 
     assert (done.exit_code, "the audit holds: 1 entries" in done.output) == (0, True)

@@ -17,8 +17,8 @@ HOOK = {"name": "hook", "type": "webhook", "url": "http://127.0.0.1:9/hook/secre
 
 
 @pytest.fixture
-def api(tmp_path):
-    with control_plane.world(tmp_path) as world:
+def api(new_sqlite_url):
+    with control_plane.world(new_sqlite_url) as world:
         messenger = OutsideMessenger(urls=["http://127.0.0.1:9/hook"])
         yield control_plane.client(control_plane.replace(world.services, messenger=messenger))
 

@@ -19,7 +19,7 @@ _WORKERS: Final = 8
 _FIGURES_EVERY: Final = 5.0
 _TIDY_EVERY: Final = 3600.0
 #: How long a stop waits for what is on its way; each that is cut off is sent twice.
-_GRACE_SECONDS: Final = 1.0
+_GRACE_SECONDS: Final = 0.5
 
 
 class Sender:
