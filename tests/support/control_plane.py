@@ -3,7 +3,7 @@
 from contextlib import contextmanager
 from dataclasses import replace
 
-from flask import Flask, request
+from flask import Flask, g, request
 
 from support.database import database
 from support.world import World
@@ -14,6 +14,18 @@ from wavegate_controller.identity import Identity
 from wavegate_controller.store import SqlStore
 
 BY_NAME = {operation.name: operation for part in OPERATIONS for operation in part.all}
+
+
+class As(Identity):
+    """Everybody who asks is this one."""
+
+    def __init__(self, principal):
+        super().__init__({})
+        self._principal = principal
+
+    def identify(self):
+        g.principal = self._principal
+        return self._principal
 
 
 class _Gone:
@@ -33,10 +45,10 @@ def client(services, **tokens):
     return application(services, **tokens).test_client()
 
 
-def application(services, **tokens):
+def application(services, identity=None, **tokens):
     """An application that has pages, too."""
     app = Flask("control_plane")
-    app.register_blueprint(make_api(services, Identity(tokens)))
+    app.register_blueprint(make_api(services, identity or Identity(tokens)))
     app.after_request(hold_to_its_operation)
     return app
 

@@ -8,14 +8,19 @@ from wavegate_controller.api.operations import Operations
 from wavegate_controller.api.paging import Page, PageQuery, page
 from wavegate_controller.documents.alerts import AlertmanagerDocument, alert_to_document
 from wavegate_controller.documents.shown import AlertShown, AlertsTaken
-from wavegate_controller.domain.access import Principal
+from wavegate_controller.domain.access import Permission, Principal
 from wavegate_controller.service import alerts as service
 from wavegate_controller.service.services import Services
 
 alerts: Final = Operations("alerts", "What Alertmanager reports about flags, and what came of it.")
 
 
-@alerts.post("/hooks/alertmanager", "Report alerts, as Alertmanager does", answer=AlertsTaken)
+@alerts.post(
+    "/hooks/alertmanager",
+    "Report alerts, as Alertmanager does",
+    answer=AlertsTaken,
+    permission=Permission.REPORT_ALERTS,
+)
 def report_alerts(services: Services, by: Principal, body: AlertmanagerDocument) -> ResponseReturnValue:
     """A firing alert that names a flag pauses, takes back or stops it, as the settings say, once for each firing.
 

@@ -11,7 +11,7 @@ from wavegate_controller.api.paging import Page, PageQuery, page
 from wavegate_controller.api.reading import Query
 from wavegate_controller.documents.audit import entry_to_document, head_to_document
 from wavegate_controller.documents.shown import AuditEntryShown, AuditStretchShown
-from wavegate_controller.domain.access import Principal
+from wavegate_controller.domain.access import Permission, Principal
 from wavegate_controller.domain.audit import AuditFilter
 from wavegate_controller.domain.errors import NotFound
 from wavegate_controller.service import audits
@@ -43,7 +43,7 @@ class StretchQuery(Query):
     limit: int = Field(default=500, ge=1, le=1000, description="How many at most.")
 
 
-@audit.get("/audit", "List what was done, newest first", answer=Page[AuditEntryShown])
+@audit.get("/audit", "List what was done, newest first", answer=Page[AuditEntryShown], permission=Permission.AUDIT)
 def list_audit(services: Services, by: Principal, query: AuditQuery) -> ResponseReturnValue:
     """What a rollout's gates said while it held is with its decisions; here is what changed something."""
     wanted = AuditFilter(
@@ -59,7 +59,9 @@ def list_audit(services: Services, by: Principal, query: AuditQuery) -> Response
     return page([entry_to_document(each) for each in found], query, [(each.sequence,) for each in found])
 
 
-@audit.get("/audit/chain", "Follow the audit's chain, oldest first", answer=AuditStretchShown)
+@audit.get(
+    "/audit/chain", "Follow the audit's chain, oldest first", answer=AuditStretchShown, permission=Permission.AUDIT
+)
 def follow_audit(services: Services, by: Principal, query: StretchQuery) -> ResponseReturnValue:
     """Every entry with its hash, and where the chain ended in the same moment: to export it and to verify it."""
     stretch = audits.follow(services, after=query.after or None, limit=query.limit, by=by)
@@ -67,7 +69,7 @@ def follow_audit(services: Services, by: Principal, query: StretchQuery) -> Resp
     return {"items": items, "head": stretch.head and head_to_document(stretch.head)}
 
 
-@audit.get("/audit/{entry}", "Show an entry of the audit", answer=AuditEntryShown)
+@audit.get("/audit/{entry}", "Show an entry of the audit", answer=AuditEntryShown, permission=Permission.AUDIT)
 def show_audit(services: Services, by: Principal, entry: str) -> ResponseReturnValue:
     """With what was before and after, and the evidence."""
     if not _NUMBER.fullmatch(entry):

@@ -10,7 +10,7 @@ from wavegate_controller.api.paging import Page, PageQuery, page
 from wavegate_controller.api.reading import Removal, SavedCalendar, SavedSegment, SavedTemplate
 from wavegate_controller.documents import calendar_to_document, segment_to_document, template_to_document
 from wavegate_controller.documents.shown import CalendarShown, SegmentShown, TemplateShown
-from wavegate_controller.domain.access import Principal
+from wavegate_controller.domain.access import Permission, Principal
 from wavegate_controller.domain.errors import Conflict, StaleVersion
 from wavegate_controller.service import calendars, templates
 from wavegate_controller.service import segments as segments_service
@@ -94,7 +94,13 @@ def show_freeze_windows(services: Services, by: Principal) -> ResponseReturnValu
     return calendar_to_document(calendars.get_calendar(services, by=by))
 
 
-@freezes.put("/freeze-windows", "Replace the freeze windows", answer=CalendarShown, problems=[StaleVersion])
+@freezes.put(
+    "/freeze-windows",
+    "Replace the freeze windows",
+    answer=CalendarShown,
+    problems=[StaleVersion],
+    permission=Permission.ADMINISTER,
+)
 def save_freeze_windows(services: Services, by: Principal, body: SavedCalendar) -> ResponseReturnValue:
     """Rollouts heed them from their next look on; what lowers exposure never waits."""
     saved = calendars.save_calendar(services, body, by=by, comment=body.comment, expected_version=body.version)

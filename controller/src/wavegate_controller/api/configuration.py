@@ -9,7 +9,7 @@ from wavegate_controller.api.operations import Operations
 from wavegate_controller.documents.configuration import AnyObject
 from wavegate_controller.documents.reading import Document, examples
 from wavegate_controller.documents.shown import ConfigurationShown, OutcomeShown
-from wavegate_controller.domain.access import Principal
+from wavegate_controller.domain.access import Permission, Principal
 from wavegate_controller.domain.configuration import Change
 from wavegate_controller.domain.errors import Conflict, EventRefused, StaleVersion
 from wavegate_controller.service import configuration as service
@@ -47,7 +47,9 @@ class Applying(Wanted):
     comment: str = Field(default="", description="Why.")
 
 
-@configuration.post("/configuration/plan", "Say what applying would change", answer=OutcomeShown)
+@configuration.post(
+    "/configuration/plan", "Say what applying would change", answer=OutcomeShown, permission=Permission.READ
+)
 def plan_configuration(services: Services, by: Principal, body: Wanted) -> ResponseReturnValue:
     """Three ways: as it was applied last, as it is, as it is wanted. Nothing is changed."""
     return _outcome(service.plan(services, body.wish(), by=by))

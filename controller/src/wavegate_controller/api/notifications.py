@@ -12,7 +12,7 @@ from wavegate_controller.api.paging import Page, PageQuery, page
 from wavegate_controller.api.reading import Act
 from wavegate_controller.documents.notifications import ChannelDocument, channel_to_document, delivery_to_document
 from wavegate_controller.documents.shown import ChannelShown, DeliveryShown
-from wavegate_controller.domain.access import Principal
+from wavegate_controller.domain.access import Permission, Principal
 from wavegate_controller.domain.errors import Conflict, NotFound
 from wavegate_controller.domain.notification import Delivery, DeliveryState
 from wavegate_controller.service import notifications as service
@@ -39,7 +39,9 @@ def list_channels(services: Services, by: Principal, query: PageQuery) -> Respon
     return page([channel_to_document(each) for each in found], query, [(each.name,) for each in found])
 
 
-@notifications.post("/channels", "Add a channel", answer=ChannelShown, status=201, problems=[Conflict])
+@notifications.post(
+    "/channels", "Add a channel", answer=ChannelShown, status=201, problems=[Conflict], permission=Permission.ADMINISTER
+)
 def add_channel(services: Services, by: Principal, body: ChannelDocument) -> ResponseReturnValue:
     """What happens from now on goes there. To change one, remove it and add it anew."""
     channel = service.add_channel(services, body, by=by)
@@ -52,14 +54,16 @@ def show_channel(services: Services, by: Principal, channel: str) -> ResponseRet
     return channel_to_document(service.get_channel(services, channel, by=by))
 
 
-@notifications.delete("/channels/{channel}", "Remove a channel")
+@notifications.delete("/channels/{channel}", "Remove a channel", permission=Permission.ADMINISTER)
 def remove_channel(services: Services, by: Principal, channel: str) -> ResponseReturnValue:
     """Nothing more goes there; what is on its way is given up."""
     service.remove_channel(services, channel, by=by)
     return "", 204
 
 
-@notifications.post("/channels/{channel}/test", "Send a test to a channel", answer=DeliveryShown)
+@notifications.post(
+    "/channels/{channel}/test", "Send a test to a channel", answer=DeliveryShown, permission=Permission.ADMINISTER
+)
 def test_channel(services: Services, by: Principal, channel: str, body: Act) -> ResponseReturnValue:  # noqa: ARG001 - its signature is `by`
     """On the way that all messages take; ask for the delivery to learn how it went."""
     return _shown(services, service.send_test(services, channel, by=by))

@@ -12,6 +12,7 @@ from wavegate_controller.api import idempotency, preconditions
 from wavegate_controller.api.errors import PROBLEMS, Problem
 from wavegate_controller.api.operations import Operation, Operations
 from wavegate_controller.api.preconditions import has_version
+from wavegate_controller.domain.access import LEAST_ROLE
 from wavegate_controller.domain.errors import InProgress, Invalid
 
 Schema: TypeAlias = dict[str, Any]
@@ -91,7 +92,7 @@ def _operation(operation: Operation, refs: References) -> Schema:
         "operationId": operation.name,
         "tags": [operation.tag],
         "summary": operation.summary,
-        "description": operation.description,
+        "description": _description(operation),
         "parameters": [*_path(operation), *_query(operation), *_headers(operation), *_match(operation)],
         "responses": _responses(operation, refs),
     }
@@ -100,6 +101,14 @@ def _operation(operation: Operation, refs: References) -> Schema:
     if operation.is_open:
         described["security"] = []
     return described
+
+
+def _description(operation: Operation) -> str:
+    if operation.permission is None:
+        return operation.description
+    role = LEAST_ROLE[operation.permission]
+    article = "an" if role[0] in "ae" else "a"
+    return f"{operation.description}\n\nTakes {article} {role}, or more (`{operation.permission}`)."
 
 
 def _path(operation: Operation) -> Iterator[Schema]:

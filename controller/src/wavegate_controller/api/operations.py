@@ -17,7 +17,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, TypeAlias, cast
 
 from flask import Blueprint, request
 from flask.typing import ResponseReturnValue
@@ -34,7 +34,7 @@ from wavegate_controller.api.preconditions import (
 )
 from wavegate_controller.api.reading import Parameters, Query, read_body, read_query
 from wavegate_controller.documents.reading import Document
-from wavegate_controller.domain.access import Principal
+from wavegate_controller.domain.access import Permission, Principal
 from wavegate_controller.domain.errors import ControllerError, Forbidden, Invalid, NotFound
 from wavegate_controller.identity import here, principal, signer
 from wavegate_controller.service.services import Services
@@ -43,6 +43,10 @@ Handler: TypeAlias = Callable[..., ResponseReturnValue]
 
 #: What a handler asks for by name that is no part of the path.
 _HANDED_IN: Final = frozenset({"services", "by", "query", "body"})
+
+
+#: In the place of a permission: the one that the method suggests.
+_BY_METHOD: Final = cast("Permission", "by method")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -60,6 +64,8 @@ class Operation:
         is_listed: whether it stands in the OpenAPI document; those that only refuse do not.
         is_secret: whether what it gives is shown once and kept nowhere.
         media: type of an answer that is no JSON.
+        permission: what it takes in the environment; None where anybody may ask, or only who it is about. The service
+            asks for it; a test holds the two together.
     """
 
     tag: str
@@ -76,6 +82,7 @@ class Operation:
     is_listed: bool
     is_secret: bool
     media: str | None
+    permission: Permission | None
 
     @property
     def name(self) -> str:
@@ -148,6 +155,7 @@ class Operations:
         is_listed: bool = True,
         is_secret: bool = False,
         media: str | None = None,
+        permission: Permission | None = _BY_METHOD,
     ) -> Handler:
         """Declare an operation.
 
@@ -162,6 +170,7 @@ class Operations:
             is_listed: whether it stands in the OpenAPI document.
             is_secret: whether what it gives is shown once and kept nowhere.
             media: type of an answer that is no JSON.
+            permission: what it takes; by default to read for GET, else to edit; None for nothing.
         """
         wanted = inspect.signature(handler).parameters
         operation = Operation(
@@ -179,6 +188,7 @@ class Operations:
             is_listed=is_listed,
             is_secret=is_secret,
             media=media,
+            permission=_permission(method, permission, is_open=self.is_open),
         )
         taken = set(wanted) - _HANDED_IN
         if taken != set(operation.parts):
@@ -192,6 +202,14 @@ class Operations:
             rule = operation.path.replace("{", "<").replace("}", ">")
             view = partial(_answer, operation, services)
             blueprint.add_url_rule(rule, endpoint=operation.name, view_func=view, methods=[operation.method])
+
+
+def _permission(method: str, given: Permission | None, *, is_open: bool) -> Permission | None:
+    if is_open:
+        return None
+    if given is _BY_METHOD:
+        return Permission.READ if method == "GET" else Permission.EDIT
+    return given
 
 
 def _answer(operation: Operation, services: Services, **parts: str) -> ResponseReturnValue:

@@ -12,7 +12,7 @@ from wavegate_controller.documents.shown import PresetShown
 presets: Final = Operations("presets", "Gates by one word.")
 
 
-@presets.get("/presets", "List the ready-made gates", answer=Page[PresetShown])
+@presets.get("/presets", "List the ready-made gates", answer=Page[PresetShown], permission=None)
 def list_presets(query: PageQuery) -> ResponseReturnValue:
     """Each with an example, and the gates that it gives."""
     seen = query.after(str, str)

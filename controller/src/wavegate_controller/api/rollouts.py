@@ -14,7 +14,7 @@ from wavegate_controller.documents import decision_to_document, rollout_to_docum
 from wavegate_controller.documents.outlooks import forecast_to_document
 from wavegate_controller.documents.plans import weight_of
 from wavegate_controller.documents.shown import DecisionShown, NextWaveShown, RolloutShown
-from wavegate_controller.domain.access import Principal
+from wavegate_controller.domain.access import Permission, Principal
 from wavegate_controller.domain.errors import Conflict, EventRefused, Invalid, NotFound, StaleVersion
 from wavegate_controller.domain.transitions import REQUESTS, Event
 from wavegate_controller.domain.verdict import VerdictKind
@@ -96,6 +96,7 @@ def forecast_rollout(services: Services, by: Principal, reference: str) -> Respo
     "Say of the present wave what a manual gate waits for",
     answer=RolloutShown,
     problems=[Conflict],
+    permission=Permission.APPROVE,
 )
 def judge_rollout(services: Services, by: Principal, reference: str, body: Judged) -> ResponseReturnValue:
     """The rollout acts on it at its next look."""
@@ -136,7 +137,14 @@ def _declare(event: Event, summary: str) -> None:
     handler.__name__ = f"{event}_rollout"
     handler.__doc__ = "Refused with the state unchanged where the state does not take it."
     path = f"/rollouts/{{reference}}/{event}"
-    rollouts.post(path, summary, answer=RolloutShown, problems=[Conflict, EventRefused, StaleVersion])(handler)
+    declared = rollouts.post(
+        path,
+        summary,
+        answer=RolloutShown,
+        problems=[Conflict, EventRefused, StaleVersion],
+        permission=service.permission_for(event),
+    )
+    declared(handler)
 
 
 for _event, _summary in _ACTS.items():

@@ -73,7 +73,7 @@ def plan(services: Services, wish: Wish, *, by: Principal) -> Outcome:
         NotFound: there is no such environment.
         Forbidden: they may not even look.
     """
-    _require(services, wish, by)
+    _require(services, wish, by, Permission.READ)
     _check_queries(services, wish)
     with joined(services) as together:
         return Outcome(changes=_carry_out(together, wish, by=by, comment=""))
@@ -97,7 +97,7 @@ def apply(
         Conflict: something is not possible now, or the plan is another one.
         Forbidden: they may not.
     """
-    _require(services, wish, by)
+    _require(services, wish, by, Permission.EDIT)
     _check_queries(services, wish)
     with joined(services) as together:
         outcome = Outcome(changes=_carry_out(together, wish, by=by, comment=comment), is_applied=True)
@@ -126,9 +126,9 @@ def export(services: Services, *, by: Principal) -> Sequence[Mapping[str, Any]]:
         ]
 
 
-def _require(services: Services, wish: Wish, by: Principal) -> None:
+def _require(services: Services, wish: Wish, by: Principal, permission: Permission) -> None:
     for environment in {services.environment} | {each.environment for each in wish.objects if each.environment}:
-        by.require(Permission.READ, environment)
+        by.require(permission, environment)
         services.within(environment)
 
 
