@@ -194,7 +194,7 @@ def test_bitmaps_of_many_flags_are_small():
     flags = {f"flag-{number}": BOOLEAN | HALF for number in range(2000)}
     evaluator(exposures, **flags).all({"targetingKey": "user-1"})
 
-    assert sum(sys.getsizeof(users._bits) for users in exposures._users.values()) < 40 * 1024 * 1024
+    assert sum(sys.getsizeof(users.bits) for users in exposures._users.values()) < 40 * 1024 * 1024
 
 
 @pytest.mark.parametrize("body", [b'{"context": {"targetingKey": "u", "n": 1}}', b'{"context": {}}', b"{}"])

@@ -4,11 +4,11 @@ Every answer that a flag can give is rendered when the flag is compiled; what is
 """
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from hashlib import blake2b
 from http import HTTPStatus
 from itertools import starmap
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, NoReturn, TypeAlias
 
 from wavegate.evaluation import (
     CompiledFlag,
@@ -95,7 +95,10 @@ class Evaluator:
             return None
         key = context.pop(_KEY, None)
         answer = compiled.choose(key, context)
-        _count(answer, key, context)
+        answer.cell[0] += 1
+        if answer.seen is not None:
+            exposed, users, by = answer.seen
+            users.see(hash(key if by is None else context.get(by)), exposed)
         return answer
 
     def all(self, context: Context) -> bytes:
@@ -106,8 +109,17 @@ class Evaluator:
             asked = self._all = [flag.choose for flag in compiled if flag is not None]
         key = context.pop(_KEY, None)
         answers = [choose(key, context) for choose in asked]
+        user = hash(key)
+        place, mask = user >> 3, 1 << (user & 7)
         for answer in answers:
-            _count(answer, key, context)
+            answer.cell[0] += 1
+            if answer.seen is not None:
+                exposed, users, by = answer.seen
+                # Most were seen before, and a call takes longer than to look.
+                if by is not None:
+                    users.see(hash(context.get(by)), exposed)
+                elif not users.bits[place & users.last] & mask:
+                    users.see(user, exposed)
         return b",".join([answer.body for answer in answers])
 
     def etag(self, context: Context) -> bytes:
@@ -153,7 +165,7 @@ def read_context(body: bytes) -> Context:
         Refused: it is no context.
     """
     try:
-        document = json.loads(body, parse_constant=_no_constant)
+        document = _READER.decode(body.decode())
     except RecursionError:
         raise Refused(ErrorCode.PARSE_ERROR, "the body is nested too deeply") from None
     except ValueError as problem:
@@ -179,13 +191,6 @@ def failure(flag_key: str, code: str, details: str) -> bytes:
 def bulk_failure(code: str, details: str) -> bytes:
     """What is answered where nothing could be evaluated."""
     return _dump({"errorCode": code, "errorDetails": details})
-
-
-def _count(answer: Answer, key: str | None, context: Context) -> None:
-    answer.cell[0] += 1
-    if answer.seen is not None:
-        exposed, users, by = answer.seen
-        users.see(hash(key if by is None else context.get(by)), exposed)
 
 
 def _is_same(one: object, other: object) -> bool:
@@ -227,5 +232,9 @@ def _dump(document: object) -> bytes:
     return json.dumps(document, separators=(",", ":")).encode()
 
 
-def _no_constant(name: str) -> Iterable[object]:
+def _no_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is no number that JSON has")
+
+
+#: Made once: `json.loads` makes one for each document if it is told anything about constants.
+_READER: Final = json.JSONDecoder(parse_constant=_no_constant)

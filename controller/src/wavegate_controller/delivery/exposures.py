@@ -28,31 +28,32 @@ def is_drawn(answer: EvaluationDetails) -> bool:
 
 
 class Users:
-    """Which users of one flag were seen in the present wave, as a bitmap that all its variants share."""
+    """Which users of one flag were seen in the present wave, as a bitmap that all its variants share.
 
-    __slots__ = ("_bits", "_last", "_wave")
+    Attributes:
+        bits: the bitmap; of one byte until somebody is seen.
+        last: the index of its last byte, all of whose bits are 1.
+    """
+
+    __slots__ = ("_size", "_wave", "bits", "last")
 
     def __init__(self) -> None:
-        self._wave: object = None
-        self._bits = bytearray()
-        self._last = _LARGEST_BITMAP - 1
+        self._wave: object = self
+        self.begin(None, _LARGEST_BITMAP)
 
     def begin(self, wave: object, size: int) -> None:
         """A rollout that differs from the one before is a new wave: everybody counts again, in so many bytes."""
         if wave != self._wave:
-            self._wave, self._bits, self._last = wave, bytearray(), size - 1
+            self._wave, self._size, self.bits, self.last = wave, size, bytearray(1), 0
 
     def see(self, user: int, exposed: Cell) -> None:
         """Count the user, given as any hash, unless seen before."""
-        bits = self._bits or self._start()
-        place, mask = (user >> 3) & self._last, 1 << (user & 7)
-        if not bits[place] & mask:
-            bits[place] |= mask
+        if self.last == 0:
+            self.bits, self.last = bytearray(self._size), self._size - 1
+        place, mask = (user >> 3) & self.last, 1 << (user & 7)
+        if not self.bits[place] & mask:
+            self.bits[place] |= mask
             exposed[0] += 1
-
-    def _start(self) -> bytearray:
-        self._bits = bytearray(self._last + 1)
-        return self._bits
 
 
 class Exposures:

@@ -9,9 +9,10 @@ import json
 import logging
 from collections import Counter
 from collections.abc import Callable
+from functools import lru_cache
 from http import HTTPStatus
 from typing import Any, Final
-from urllib.parse import parse_qs, quote
+from urllib.parse import parse_qs
 
 from wavegate.evaluation import ErrorCode, ruleset_from_json
 from wavegate_controller.delivery.answers import Evaluator, Refused, bulk_failure, failure, read_context
@@ -191,10 +192,7 @@ class Ofrep:
 
     def _streams(self, scope: Scope) -> bytes:
         """Where to hear of changes; what admits a browser's event source stands in the address."""
-        ticket = self._keys.ticket(authorization(scope))
-        address = f"{scope.get('root_path', '')}{_EVENTS}" + (f"?ticket={quote(ticket)}" if ticket else "")
-        stream = {"type": "sse", "endpoint": {"requestUri": address}, "inactivityDelaySec": _INACTIVITY}
-        return json.dumps([stream]).encode()
+        return _streams(scope.get("root_path", ""), self._keys.ticket(authorization(scope)))
 
     async def _answer(
         self, scope: Scope, send: Send, status: int, body: bytes, headers: list[Header] | None = None
@@ -228,6 +226,14 @@ class _Answered(Exception):
         self.status = status
         self.code = code
         self.headers = headers or []
+
+
+@lru_cache(maxsize=1024)
+def _streams(root: str, ticket: str) -> bytes:
+    """One for each key, and there are few keys."""
+    address = f"{root}{_EVENTS}" + (f"?ticket={ticket}" if ticket else "")
+    stream = {"type": "sse", "endpoint": {"requestUri": address}, "inactivityDelaySec": _INACTIVITY}
+    return json.dumps([stream]).encode()
 
 
 def _unauthorised() -> _Answered:

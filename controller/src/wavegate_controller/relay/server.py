@@ -227,4 +227,4 @@ def serve(settings: RelaySettings, *, host: str, port: int, log_level: str) -> N
 def _parted(problem: str) -> tuple[str, str]:
     """What is wrong and what would be right, as the SDK says them in one sentence."""
     wrong, _, right = problem.partition("; ")
-    return (wrong, right) if right else ("cannot be used", wrong)
+    return (wrong, right.removeprefix("give ")) if right else ("cannot be used", wrong)
