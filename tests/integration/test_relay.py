@@ -331,6 +331,26 @@ class TestCounts:
         assert "wavegate_requests_total" not in shown
 
 
+def test_the_controller_knows_how_far_a_revision_came_behind_relays(plane):
+    def delivered(revision, clients):
+        newest = plane.hub.revisions("production")[0]
+        return (newest.revision, newest.delivered, newest.of) == (revision, clients, clients)
+
+    with relayed(plane.url) as first:
+        wait_until(lambda: serves(first, 1))
+        with relayed(first.url) as second:
+            wait_until(lambda: serves(second, 1))
+            # A relay is a client, too.
+            with Client(second.url, KEY, app_name="shop") as client:
+                assert client.wait_ready(10)
+                wait_until(lambda: delivered(1, 3))
+                plane.publish(2, flags={"search": BOOLEAN})
+
+                wait_until(lambda: delivered(2, 3))
+                assert {each.app for each in plane.hub.clients("production")} == {"wavegate-relay", "shop"}
+            wait_until(lambda: delivered(2, 2))
+
+
 def test_relays_that_follow_each_other_serve_nothing(plane):
     with relayed(plane.url) as taken:
         port = taken.port

@@ -16,6 +16,7 @@ from wavegate.client.counters import Counters
 from wavegate.client.local import read_last_known_good
 from wavegate.client.poller import Poller
 from wavegate.client.poster import Poster
+from wavegate.client.transport import Transport
 from wavegate.evaluation import Ruleset
 from wavegate.evaluation.deltas import document_hash
 from wavegate_controller.bootstrap import listen, log_to_stderr, run
@@ -27,6 +28,7 @@ from wavegate_controller.domain.publication import PublishedRuleset
 from wavegate_controller.relay.admission import Admission
 from wavegate_controller.relay.counting import RelayedCounts, RelayedExposures
 from wavegate_controller.relay.metrics import exposition
+from wavegate_controller.relay.reporting import Reports
 from wavegate_controller.relay.upstream import Upstream
 
 _log: Final = logging.getLogger("wavegate")
@@ -70,6 +72,7 @@ class RelaySettings:
                 cache_path=self._kept("ruleset"),
                 post_interval=self.post_interval.total_seconds(),
                 timeout=self.timeout.total_seconds(),
+                app_name="wavegate-relay",
             )
         except ConfigError as refused:
             setting, _, problem = str(refused).partition(": ")
@@ -129,6 +132,14 @@ class Relay:
         )
         self._poller = Poller(client, offer=self._offer, confirm=self._confirm, looked=self._looked)
         self._poster = Poster(client, counters)
+        transport = Transport(client)
+        transport.identify(self._poller.instance)
+        self._reports = Reports(
+            transport,
+            client.acks_url,
+            clients=lambda: () if self._environment is None else self.hub.clients(self._environment),
+            is_following=lambda: self._poller.is_streaming,
+        )
         self._environment: str | None = None
         self._confirmed: float | None = None
         self._is_connected = False
@@ -139,11 +150,13 @@ class Relay:
             self._publish(kept, self._cache.read_bytes())
         self._poller.start(urgent=True)
         self._poster.start()
+        self._reports.start()
 
     def close(self) -> None:
         """Follow no longer, and hand on what was counted, in two seconds at most."""
         self._poller.stop()
         self._poster.stop()
+        self._reports.close()
         self.app.close()
         self._upstream.close()
 

@@ -93,6 +93,11 @@ class Poller:
         self._connect()
 
     @property
+    def instance(self) -> str:
+        """By which the controller knows this client."""
+        return self._instance
+
+    @property
     def is_refused(self) -> bool:
         """Whether the SDK key was not accepted when last shown."""
         return self._condition is Condition.REFUSED

@@ -185,11 +185,13 @@ class Transport:
             case _:
                 return _failure(response)
 
-    def send(self, document: bytes, *, timeout: float | None = None) -> Delivery:
-        """Hands over counts."""
+    def send(self, document: bytes, *, timeout: float | None = None, url: str | None = None) -> Delivery:
+        """Hands over counts, or what else is to be told to another address."""
         headers = {"Content-Type": "application/json"}
         try:
-            response, _ = self._ask("POST", self._config.counts_url, headers=headers, data=document, timeout=timeout)
+            response, _ = self._ask(
+                "POST", url or self._config.counts_url, headers=headers, data=document, timeout=timeout
+            )
         except _PROBLEMS as problem:
             return Unavailable(problem=_reason(problem))
         match response.status_code:
