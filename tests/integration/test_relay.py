@@ -8,12 +8,14 @@ from functools import partial
 
 import pytest
 import requests
+from click.testing import CliRunner
 from prometheus_client.parser import text_string_to_metric_families
 
 from support.data_plane import KEY, DataPlane, Serving, following, published
 from support.live_controller import WAVEGATE, environment
 from support.waiting import wait_until
 from wavegate import Client
+from wavegate_controller.cli import main
 from wavegate_controller.relay import Relay, RelaySettings
 
 ANOTHER = "another key for production, as long"
@@ -409,9 +411,7 @@ def test_the_command_relays_until_it_is_told_to_stop(plane, tmp_path):
     ],
 )
 def test_the_command_says_what_it_cannot_use(arguments, said):
-    ended = subprocess.run(
-        [WAVEGATE, "relay", *arguments], env=environment(), capture_output=True, text=True, check=False, timeout=60
-    )
+    ended = CliRunner().invoke(main, ["relay", *arguments])
 
-    assert ended.returncode == 2
+    assert ended.exit_code == 2
     assert said in ended.stderr

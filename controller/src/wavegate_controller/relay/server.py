@@ -223,8 +223,8 @@ def serve(settings: RelaySettings, *, host: str, port: int, log_level: str) -> N
     Raises:
         Invalid: a setting cannot be used, a taken port included.
     """
-    log_to_stderr(log_level)
     relay = Relay(settings)
+    log_to_stderr(log_level)
     listener = listen(host, port)
     relay.start()
     host, port = listener.getsockname()[:2]
