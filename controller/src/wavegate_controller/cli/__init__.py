@@ -17,6 +17,7 @@ COMMANDS: Final = {
     "freeze": "When nothing raises exposure in an environment.",
     "estimate": "How long each wave will take at this traffic, and what it will be able to see.",
     "backtest": "Replay a plan over the past: when would it have held, advanced, rolled back?",
+    "aa": "Calibrate a plan on traffic without a candidate: does it raise no more false alarms than it promises?",
     "explain": "Make decision ID again from its evidence, with every number beside its limit.",
     "lint": "Look at the gates of a plan with the metrics server at hand, before they judge anybody.",
     "gate": "Show the ready-made gates that a plan may name.",

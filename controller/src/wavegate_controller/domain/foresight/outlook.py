@@ -128,6 +128,11 @@ def at_most(number: int, of: int, *, confidence: float = 0.95) -> float:
     return high
 
 
+def at_least(number: int, of: int, *, confidence: float = 0.95) -> float:
+    """The smallest share that is compatible with so many."""
+    return 1 - at_most(of - number, of, confidence=confidence)
+
+
 def _wave(index: int, policy: GuardrailPolicy, traffic: Traffic, rehearsals: Sequence[Rehearsal]) -> WaveOutlook:
     settings = policy.waves[index]
     passed = [each for each in rehearsals if len(each.took) > index]

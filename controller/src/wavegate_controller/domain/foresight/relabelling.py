@@ -1,6 +1,7 @@
 """Which users of the past play the candidate's part, where there was no candidate."""
 
 from collections.abc import Callable, Mapping
+from typing import Final
 
 from wavegate_controller.domain.errors import Invalid
 
@@ -12,10 +13,18 @@ Relabel = Callable[[Mapping[str, str]], Mapping[str, str] | None]
 OTHERS = "(the others)"
 
 
-def by_cohorts(variant: str) -> Relabel:
+#: Ways to halve sixteen cohorts that have half of each half in common, and no more.
+HALVES: Final = 4
+
+
+def by_cohorts(variant: str, *, half: int = 0) -> Relabel:
     """Half of a variant's users, told apart by their cohorts: nobody did anything to them, so what differs is chance.
 
     Sixteen cohorts are eight in each part, which is enough for a variance.
+
+    Args:
+        variant: whose users.
+        half: which bit of the cohort's number tells the parts apart, of `HALVES`.
     """
 
     def relabel(labels: Mapping[str, str]) -> Mapping[str, str] | None:
@@ -24,8 +33,9 @@ def by_cohorts(variant: str) -> Relabel:
         cohort = labels.get("cohort", "")
         if not cohort.isdecimal():
             return None if cohort else labels
-        half, odd = divmod(int(cohort), 2)
-        return {**labels, "variant": OTHERS if odd else variant, "cohort": str(half)}
+        number = int(cohort)
+        rest = number >> half + 1 << half | number & (1 << half) - 1
+        return {**labels, "variant": OTHERS if number >> half & 1 else variant, "cohort": str(rest)}
 
     return relabel
 

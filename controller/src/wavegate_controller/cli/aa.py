@@ -1,0 +1,176 @@
+"""`wavegate aa`."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, Final, TextIO
+
+import click
+from rich.console import Console, Group, RenderableType
+from rich.progress import track
+from rich.table import Table
+from rich.text import Text
+
+from wavegate_controller.cli.estimate import DurationType
+from wavegate_controller.cli.history import Source, asks_prometheus, read_rollout
+from wavegate_controller.clock import SystemClock
+from wavegate_controller.documents.duration import format_duration
+from wavegate_controller.domain.errors import Invalid
+from wavegate_controller.domain.foresight.independence import Overlap, overlap
+from wavegate_controller.domain.foresight.outlook import at_least, at_most
+from wavegate_controller.domain.foresight.relabelling import HALVES, OTHERS, by_cohorts
+from wavegate_controller.domain.foresight.replayed import Backtested
+from wavegate_controller.domain.foresight.supposed import draft
+from wavegate_controller.domain.plan import Plan
+from wavegate_controller.domain.rollout import State
+from wavegate_controller.providers.past import Past
+from wavegate_controller.service.backtest import backtest, replayable
+from wavegate_controller.service.traffic import Measured, measure_traffic
+
+_FAILED: Final = 5
+#: Above it, one pair of flags in a thousand that are independent.
+_DEPENDENT: Final = 10.8
+#: How much traffic is measured at most: raw samples of longer times are many.
+_MEASURED: Final = timedelta(hours=6)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Found:
+    """What a calibration gave.
+
+    Attributes:
+        halves: what came of the plan, for each way to halve.
+    """
+
+    flag: str
+    plan: Plan
+    over: timedelta
+    measured: Measured
+    halves: Sequence[Backtested]
+    overlaps: Sequence[Overlap]
+
+    @property
+    def rollouts(self) -> int:
+        """That came to an end."""
+        return sum(run.state is not State.RUNNING for each in self.halves for run in each.runs)
+
+    @property
+    def alarms(self) -> int:
+        """Though nothing was done to anybody."""
+        return sum(each.rollbacks for each in self.halves)
+
+    @property
+    def fails(self) -> bool:
+        """Whether there are more false alarms than the plan promises, beyond chance, or flags depend on one another."""
+        too_many = bool(self.rollouts) and at_least(self.alarms, self.rollouts) > self.plan.guardrail.alpha
+        return too_many or any(each.chi_square > _DEPENDENT for each in self.overlaps)
+
+
+@click.command
+@click.option("-f", "--file", type=click.File(encoding="utf-8"), help="A rollout document, YAML or JSON; - for stdin.")
+@click.option("--flag", metavar="KEY", help="Instead of a file: the flag, with the default plan.")
+@click.option("--over", type=DurationType(), default="7d", show_default=True, help="How far back.")
+@click.option("--step", type=DurationType(), default="1m", show_default=True, help="Time between two looks.")
+@click.option("--stable", metavar="VARIANT", help="Whose users are halved.  [default: the document's, or off]")
+@click.option("--beside", metavar="FLAG", multiple=True, help="Another flag, whose split must be independent.")
+@asks_prometheus
+def aa(
+    *,
+    source: Source,
+    file: TextIO | None,
+    flag: str | None,
+    over: timedelta,
+    step: timedelta,
+    stable: str | None,
+    beside: Sequence[str],
+    as_json: bool,
+) -> None:
+    """Calibrate a plan on traffic without a candidate: does it raise no more false alarms than it promises?
+
+    Half of stable's users play the candidate, told apart by their cohorts, in four ways; rollouts follow one another
+    over the time. Ends with 5 where there are more false alarms than promised, beyond chance.
+    """
+    document, plan = read_rollout(file, flag)
+    plan, variant, now = replayable(plan), stable or document.stable or "off", SystemClock().now()
+    if not plan.compared:
+        raise Invalid("gates", "compares nothing, so that it promises nothing", "a gate that compares")
+    history, begin = source.history(), (now - over).replace(microsecond=0)
+    measured = measure_traffic(history, plan, document.flag, stable=variant, at=now, over=min(over, _MEASURED))
+    looks = [begin + number * step for number in range(over // step)]
+    halves = []
+    for half in track(range(HALVES), "Halving", console=Console(stderr=True), transient=True, disable=as_json):
+        past = Past(history, start=begin, end=now, step=step, relabel=by_cohorts(variant, half=half))
+        into = Backtested(name=f"half {half + 1}", plan=plan, begin=begin, until=begin)
+        rollout = draft(document.flag, plan, candidate=variant, stable=OTHERS, at=begin)
+        backtest(past, rollout, looks, into, repeat=True)
+        halves.append(into)
+    overlaps = [overlap(document.flag, other) for other in beside]
+    found = _Found(flag=document.flag, plan=plan, over=over, measured=measured, halves=halves, overlaps=overlaps)
+    if as_json:
+        click.echo(json.dumps(_document(found), indent=2))
+    else:
+        Console(highlight=False).print(_shown(found))
+    if found.fails:
+        raise click.exceptions.Exit(_FAILED)
+
+
+def _shown(found: _Found) -> RenderableType:
+    table = Table(box=None, pad_edge=False)
+    for name in ("gate", "rate of stable", "design effect"):
+        table.add_column(name)
+    for name, each in found.measured.traffic.metrics.items():
+        varies = f"spread {each.spread:.0%}" if each.spread else f"{each.clumping:.2f}"
+        table.add_row(name, f"{each.mean:.4g}", varies)
+    return Group(
+        Text(
+            f"{found.flag}: {found.measured.traffic.requests_per_second:,.4g} requests a second in the last "
+            f"{format_duration(found.measured.over)}"
+        ),
+        table,
+        Text(),
+        *(
+            Text(
+                f"{each.name}: {len(each.runs)} rollouts, {each.rollbacks} rolled back, "
+                f"without data at {each.silent:.1%} of the looks"
+            )
+            for each in found.halves
+        ),
+        Text(_verdict(found), "bold red" if found.fails else "bold"),
+        *(Text(_beside(found.flag, each)) for each in found.overlaps),
+    )
+
+
+def _beside(flag: str, each: Overlap) -> str:
+    word = "independent" if each.chi_square <= _DEPENDENT else "NOT independent"
+    return (
+        f"beside {each.other}: {each.share:.1%} of the half that has {flag} has it, too, "
+        f"chi-square {each.chi_square:.1f}: {word}"
+    )
+
+
+def _verdict(found: _Found) -> str:
+    if not found.rollouts:
+        return "No rollout came to an end in this time: take a longer one, or a plan with shorter waves."
+    rate, most = found.alarms / found.rollouts, at_most(found.alarms, found.rollouts)
+    alarms = f"{found.alarms} of {found.rollouts} rollouts in {format_duration(found.over)}"
+    promised = f"the plan promises {found.plan.guardrail.alpha:.0%} at most"
+    return f"False alarms: {alarms} ({rate:.1%}, at most {most:.1%}); {promised}."
+
+
+def _document(found: _Found) -> dict[str, Any]:
+    return {
+        "flag": found.flag,
+        "requests_per_second": found.measured.traffic.requests_per_second,
+        "gates": {
+            name: {"mean": each.mean, "design_effect": each.clumping, "spread": each.spread}
+            for name, each in found.measured.traffic.metrics.items()
+        },
+        "rollouts": found.rollouts,
+        "false_alarms": found.alarms,
+        "at_most": at_most(found.alarms, found.rollouts) if found.rollouts else None,
+        "promised": found.plan.guardrail.alpha,
+        "share_without_data": max((each.silent for each in found.halves), default=0.0),
+        "beside": {each.other: {"share": each.share, "chi_square": each.chi_square} for each in found.overlaps},
+        "fails": found.fails,
+    }
