@@ -210,3 +210,23 @@ def test_nobody_signs_in_anothers_name(signed):
 
     assert (refused.status_code, refused.json["errors"][0]["field"]) == (422, "actor")
     assert signed.get("/api/v1/flags/f", headers=bearer("ada")).json["enabled"]
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "status", "field"),
+    [
+        ("GET", "/api/v1/flags/%00", None, 404, None),
+        ("GET", "/api/v1/audit?actor=a%00", None, 422, "actor"),
+        ("GET", "/api/v1/flags?environment=%00", None, 422, "environment"),
+        ("POST", "/api/v1/flags/f/disable", {"actor": "ada", "comment": "a\0"}, 422, "comment"),
+        ("POST", "/api/v1/flags", {"key": "g", "variants": {"on": {"\0": 1}, "off": 0}}, 422, "variants.on"),
+        ("POST", "/api/v1/flags", {"key": "g", "variants": {"on": ["a\0"], "off": 0}}, 422, "variants.on[0]"),
+    ],
+)
+def test_a_null_character_which_not_every_database_can_hold_enters_nowhere(api, method, path, body, status, field):
+    api.post("/api/v1/flags", json={"key": "f"})
+
+    refused = api.open(path, method=method, json=body)
+
+    assert refused.status_code == status
+    assert [each["field"] for each in refused.json.get("errors", [])] == ([field] if field else [])

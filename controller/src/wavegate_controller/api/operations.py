@@ -215,6 +215,9 @@ def _permission(method: str, given: Permission | None, *, is_open: bool) -> Perm
 def _answer(operation: Operation, services: Services, **parts: str) -> ResponseReturnValue:
     """Read what the operation takes, and let it answer."""
     wanted = inspect.signature(operation.handler).parameters
+    for part, name in parts.items():
+        if "\0" in name:  # which no database would look for
+            raise NotFound(part, name)
     query = read_query(operation.query)
     body = read_body(operation.body) if operation.body else None
     expected = _expected(operation)

@@ -147,7 +147,7 @@ def read_query(model: type[Model]) -> Model:
     for name, values in request.args.lists():
         if len(values) > 1:
             raise Invalid(name, "is given more than once", "one value")
-    return parse(model, request.args.to_dict())
+    return parse(model, without_null(request.args.to_dict()))
 
 
 def read_body(model: type[Model]) -> Model:
@@ -162,7 +162,28 @@ def read_body(model: type[Model]) -> Model:
         raise UnsupportedMediaType("send the body as `Content-Type: application/json`, in UTF-8")
     if request.content_encoding not in (None, "", "identity"):
         raise UnsupportedMediaType(f"send the body as it is, without `Content-Encoding: {request.content_encoding}`")
-    return parse(model, _json(request.get_data()))
+    return parse(model, without_null(_json(request.get_data())))
+
+
+def without_null(document: Any, path: str = "") -> Any:
+    """The document; PostgreSQL's texts cannot hold the null character, so that it enters nowhere.
+
+    Raises:
+        Invalid: naming the field that has one.
+    """
+    match document:
+        case str() if "\0" in document:
+            raise Invalid(path or "document", "holds a null character", "text without one")
+        case dict():
+            for name, each in document.items():
+                without_null(name, path)
+                without_null(each, f"{path}.{name}" if path else name)
+        case list():
+            for index, each in enumerate(document):
+                without_null(each, f"{path}[{index}]")
+        case _:
+            pass
+    return document
 
 
 def _json(body: bytes) -> Any:

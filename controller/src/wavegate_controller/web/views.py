@@ -44,6 +44,8 @@ def make_web(services: Services, identity: Identity) -> Blueprint:
 
     @web.before_request
     def identify() -> None:
+        if "\0" in request.path or "\0" in request.args.get("environment", ""):
+            abort(HTTPStatus.NOT_FOUND)
         if request.endpoint != "web.static" and identity.identify() is None:
             abort(HTTPStatus.UNAUTHORIZED)
 
