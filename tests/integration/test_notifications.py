@@ -28,6 +28,7 @@ from wavegate_controller.domain.outbound import signature, signing_key
 from wavegate_controller.domain.transitions import Event
 from wavegate_controller.notify import OutsideMessenger, Sender
 from wavegate_controller.service import flags, notifications, rollouts
+from wavegate_controller.service.reconcile import reconcile
 from wavegate_controller.store import SqlStore, open_engine
 
 SECRET = "whsec_" + b64encode(b"0123456789abcdef0123456789abcdef").decode()
@@ -452,3 +453,22 @@ def test_what_waits_and_how_long_the_audit_is_are_metrics(world, receiver):
     assert {"wavegate_controller_outbox_pending 1.0", "wavegate_controller_outbox_dead 0.0"} <= set(exposed())
     assert "wavegate_controller_outbox_age_seconds 60.0" in exposed()
     assert "wavegate_controller_audit_entries 3.0" in exposed()
+
+
+def test_who_asks_for_it_hears_once_that_a_rollout_can_no_longer_be_measured(world, receiver):
+    world.flag()
+    world.started(gates=[{"type": "threshold", "name": "p95", "query": "up", "operator": "<", "limit": 0.5}])
+    channel(world, receiver, name="all")
+    channel(world, receiver, name="holds", actions=["rollout.hold"])
+
+    def look(*, away):
+        world.metrics.away = away
+        world.clock.advance(seconds=15)
+        return reconcile(world.services, "ai-summaries:1").reason
+
+    reasons = [look(away=away) for away in (False, True, True, False, True)]
+
+    told = [(each.channel, each.message.action) for each in all_deliveries(world)]
+    assert reasons.count("cannot_measure") == 3
+    assert told == [("holds", "rollout.hold")] * 2
+    assert "cannot be measured, holds at 10 %" in all_deliveries(world)[0].message.title

@@ -16,6 +16,8 @@ from wavegate_controller.domain.plan import percent
 from wavegate_controller.domain.rollout import Rollout, State
 from wavegate_controller.domain.transitions import Event, allowed
 
+#: A rollout begins to hold because it cannot be measured; told to whoever names it, since an outage holds all at once.
+HOLD: Final = "rollout.hold"
 _ACTION: Final = re.compile(r"[a-z_]+(\.[a-z_]+)?")
 _FIRST_WAIT: Final = timedelta(seconds=5)
 _LONGEST_WAIT: Final = timedelta(minutes=10)
@@ -115,6 +117,8 @@ class Channel:
         """Whether the message goes here."""
         if self.environment not in (EVERYWHERE, message.environment) or message.severity.rank < self.least.rank:
             return False
+        if message.action == HOLD:
+            return HOLD in self.actions
         return not self.actions or any(
             message.action == action or message.action.startswith(f"{action}.") for action in self.actions
         )
@@ -218,6 +222,22 @@ def about_rollout(
         title=f"{after.flag_key} ({after.environment}): {_title(decision, before, after)}",
         text=decision.sentence,
         offers=tuple(event.value for event in _OFFERED if event in allowed(after.state)),
+    )
+
+
+def about_hold(decision: Decision, rollout: Rollout, *, actor: str, now: datetime) -> Message:
+    """What is told when a rollout begins to hold because its gates cannot be measured."""
+    return Message(
+        at=now,
+        environment=rollout.environment,
+        action=HOLD,
+        subject=rollout.id,
+        flag=rollout.flag_key,
+        severity=Severity.WARNING,
+        actor=actor,
+        title=f"{rollout.flag_key} ({rollout.environment}): cannot be measured, holds at {percent(rollout.weight):g} %",
+        text=decision.sentence,
+        offers=tuple(event.value for event in _OFFERED if event in allowed(rollout.state)),
     )
 
 

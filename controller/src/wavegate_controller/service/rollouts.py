@@ -13,7 +13,7 @@ from wavegate_controller.domain.flag import Flag
 from wavegate_controller.domain.freeze import Frozen
 from wavegate_controller.domain.gates import AlertGate, ManualGate, ThresholdGate, WebhookGate
 from wavegate_controller.domain.measurement import BrokenReason, Judgement, Measurement
-from wavegate_controller.domain.notification import about_rollout
+from wavegate_controller.domain.notification import about_hold, about_rollout
 from wavegate_controller.domain.plan import Approval, percent
 from wavegate_controller.domain.publication import PublishedRuleset
 from wavegate_controller.domain.record import record
@@ -268,6 +268,8 @@ def commit(  # noqa: PLR0913 - each is named where it is given
     serves_others = (before.weight, before.hold_out) != (after.weight, after.hold_out)
     ruleset = next_revision(work, after.environment, now=now) if started or serves_others else None
     latest = ruleset or work.rulesets.latest(after.environment)
+    if decision.event is Event.TICK and decision.reason is DecisionReason.CANNOT_MEASURE:
+        _tell_of_hold(work, decision, after, by=by, now=now)
     kept = work.decisions.add(
         record(
             decision,
@@ -302,6 +304,13 @@ def commit(  # noqa: PLR0913 - each is named where it is given
         automatic = by.kind is Kind.SYSTEM
         tell(work, about_rollout(decision, before=before, after=after, actor=by.name, automatic=automatic, now=now))
     return ruleset
+
+
+def _tell_of_hold(work: UnitOfWork, decision: Decision, rollout: Rollout, *, by: Principal, now: datetime) -> None:
+    """At the first look that finds it so; the looks that find nothing new are no news."""
+    latest = next(iter(work.decisions.list(rollout.id, limit=1)), None)
+    if latest is None or latest.reason is not DecisionReason.CANNOT_MEASURE:
+        tell(work, about_hold(decision, rollout, actor=by.name, now=now))
 
 
 def permission_for(event: Event) -> Permission:
