@@ -216,10 +216,19 @@ def test_warnings_fail_only_where_that_is_asked_for(url):
 
 
 def test_a_server_that_is_away_is_a_note_and_no_verdict():
-    done = run("http://127.0.0.1:9", threshold(ERROR_RATE, 0.05))
+    done = run("http://127.0.0.1:9", threshold(ERROR_RATE, 0.05), {"type": "error_rate"})
 
     assert done.exit_code == 0
-    assert "cannot_look" in done.stdout
+    assert done.stdout.count("note") == done.stdout.count("cannot_look") == 2
+    assert "counters_missing" not in done.stdout
+
+
+@pytest.mark.parametrize("command", [["lint"], ["estimate", "--traffic", "1"], ["backtest", "--from", "1h"], ["aa"]])
+def test_a_template_that_only_a_controller_knows_is_not_taken_for_the_default_plan(command):
+    done = CliRunner().invoke(main, [*command, "-f", "-"], input="{flag: search, template: careful}")
+
+    assert done.exit_code == 2
+    assert "template: is known to a controller" in done.stderr
 
 
 def test_a_source_without_a_past_is_refused(url):

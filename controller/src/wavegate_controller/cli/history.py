@@ -79,9 +79,25 @@ def read_rollout(file: TextIO | None, flag: str | None) -> tuple[RolloutDocument
         raise click.UsageError("say which rollout: either -f FILE or --flag KEY")
     if file is None:
         document = parse(RolloutDocument, {"flag": flag})
-    else:
-        try:
-            document = parse_text(RolloutDocument, file.read())
-        except UnicodeDecodeError as error:
-            raise Misused(f"{file.name} is not UTF-8 text: {error}") from None
+        return document, document.plan_to_domain()
+    return parse_rollout(read_text(file))
+
+
+def read_text(file: TextIO) -> str:
+    """What a document says."""
+    try:
+        return file.read()
+    except UnicodeDecodeError as error:
+        raise Misused(f"{file.name} is not UTF-8 text: {error}") from None
+
+
+def parse_rollout(text: str) -> tuple[RolloutDocument, Plan]:
+    """The rollout of a document with a plan of its own.
+
+    Raises:
+        Invalid: naming the field.
+    """
+    document = parse_text(RolloutDocument, text)
+    if document.template is not None:
+        raise Invalid("template", "is known to a controller, which is not asked here", "the plan itself")
     return document, document.plan_to_domain()

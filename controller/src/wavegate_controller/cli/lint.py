@@ -8,13 +8,11 @@ import click
 from rich.console import Console, Group, RenderableType
 from rich.text import Text
 
-from wavegate_controller.cli.failure import Misused
-from wavegate_controller.cli.history import Source, asks_prometheus
+from wavegate_controller.cli.history import Source, asks_prometheus, parse_rollout, read_text
 from wavegate_controller.clock import SystemClock
-from wavegate_controller.documents import RolloutDocument, parse_text
 from wavegate_controller.domain.foresight.findings import Finding, Severity, allowances, suppress
 from wavegate_controller.domain.foresight.supposed import supposed
-from wavegate_controller.service.linting import gates_of
+from wavegate_controller.service.linting import gates_without_findings
 from wavegate_controller.service.linting import lint as look
 
 _FAILED: Final = 5
@@ -39,18 +37,14 @@ def lint(*, source: Source, file: TextIO, stable: str | None, strict: bool, as_j
     """
     from wavegate_controller.bootstrap import make_webhooks  # noqa: PLC0415 # heavy, and help needs none of it
 
-    try:
-        text = file.read()
-    except UnicodeDecodeError as error:
-        raise Misused(f"{file.name} is not UTF-8 text: {error}") from None
-    document = parse_text(RolloutDocument, text)
-    plan, allowed, now = document.plan_to_domain(), allowances(text), SystemClock().now()
+    text = read_text(file)
+    (document, plan), allowed, now = parse_rollout(text), allowances(text), SystemClock().now()
     rollout = supposed(
         document.flag, plan, stable=stable or document.stable or "off", candidate=document.candidate, at=now
     )
     webhooks = make_webhooks(source.settings())
     found = suppress(look(source.history(), webhooks, rollout, now=now, pause=lambda: sleep(_BETWEEN_LOOKS)), allowed)
-    clean = gates_of(found, plan.gates)
+    clean = gates_without_findings(found, plan.gates)
     if as_json:
         click.echo(json.dumps([_document(each) for each in found], indent=2, ensure_ascii=False))
     else:

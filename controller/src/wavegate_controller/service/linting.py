@@ -16,7 +16,7 @@ from wavegate_controller.domain.measurement import Broken, BrokenReason, Judgeme
 from wavegate_controller.domain.rollout import Rollout
 from wavegate_controller.ports import MetricHistory, Webhooks
 from wavegate_controller.service.measure import threshold_query
-from wavegate_controller.service.traffic import measure_traffic
+from wavegate_controller.service.traffic import NotAnswered, measure_traffic
 from wavegate_controller.service.webhooks import question
 
 _FORTNIGHT: Final = timedelta(days=14)
@@ -30,9 +30,9 @@ _FAR: Final = 10.0
 #: Milliseconds and seconds are a thousandfold apart; what is usual varies by less than the rest of it.
 _THOUSANDFOLD: Final = (200.0, 5000.0)
 _TIMES: Final = ("seconds", "milliseconds", "_ms")
-#: Words of labels that say which variant, whatever a company calls them.
+#: What a query must say to be of one flag and one variant.
 _PLACEHOLDERS: Final = ("{{flag}}", "{{candidate}}")
-#: So many questions of a look are sentences; more are a list.
+#: Of several series so many are named.
 _SHOWN: Final = 3
 
 
@@ -74,6 +74,8 @@ class Lint:
             measure_traffic(
                 self.history, self.rollout.plan, self.rollout.flag_key, stable=None, at=self.now, over=_RECENT
             )
+        except NotAnswered as refusal:
+            yield Finding(rule=Rule.CANNOT_LOOK, gate=compared[0].name, found=refusal.problem)
         except Invalid as refusal:
             yield Finding(rule=Rule.COUNTERS_MISSING, gate=compared[0].name, found=refusal.problem)
 
@@ -237,7 +239,7 @@ def lint(
     return tuple(Lint(history=history, webhooks=webhooks, rollout=rollout, now=now, pause=pause).findings())
 
 
-def gates_of(findings: Sequence[Finding], gates: Sequence[Gate]) -> list[str]:
+def gates_without_findings(findings: Sequence[Finding], gates: Sequence[Gate]) -> list[str]:
     """The gates that nothing was found about."""
     found = {each.gate for each in findings}
     return [gate.name for gate in gates if gate.name not in found]

@@ -34,6 +34,10 @@ _SHORTEST: Final = timedelta(minutes=1)
 _FEW: Final = 100
 
 
+class NotAnswered(Invalid):
+    """The metrics server could not be asked: there may be traffic or not."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Measured:
     """What was counted.
@@ -57,7 +61,8 @@ def measure_traffic(
     """The traffic of a flag in the time `over` before `at`.
 
     Raises:
-        Invalid: there is none, or it cannot be read; the message says which.
+        NotAnswered: the server does not say.
+        Invalid: there is none, or it is not to be used; the message says why.
     """
     wanted = reduce(or_, (needs_of(gate) or Needs() for gate in plan.compared), Needs())
     selector = CounterSelector(flags=(flag,), needs=wanted)
@@ -66,7 +71,7 @@ def measure_traffic(
         over /= 2
         series = provider.samples(selector, at=at, lookback=over)
     if isinstance(series, Broken):
-        raise Invalid(
+        raise NotAnswered(
             "traffic", f"cannot be measured: {series.reason}, {series.detail}", "a metrics server, or --traffic"
         )
     increments, seconds = _count(flag, series, wanted, at=at)
