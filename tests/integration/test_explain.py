@@ -10,7 +10,7 @@ from rich.console import Console, Group
 from sqlalchemy import String, cast, func, select, update
 
 from support.database import database
-from support.people import person
+from support.people import identity, person
 from support.world import World
 from wavegate_controller.api import make_api
 from wavegate_controller.domain.errors import NotFound
@@ -18,7 +18,6 @@ from wavegate_controller.domain.guarding import entries
 from wavegate_controller.domain.guardrail import assess, assess_log
 from wavegate_controller.domain.rollout import State
 from wavegate_controller.domain.transitions import Event
-from wavegate_controller.identity import Identity
 from wavegate_controller.service import queries
 from wavegate_controller.service.conclude import decide_now
 from wavegate_controller.service.explain import explain_decision
@@ -165,7 +164,7 @@ class TestOverHttp:
     @pytest.fixture
     def client(self, world: World) -> FlaskClient:
         app = Flask(__name__)
-        app.register_blueprint(make_api(eventful(world).services, Identity({})))
+        app.register_blueprint(make_api(eventful(world).services, identity(world.services)))
         return app.test_client()
 
     def test_an_explanation_shows_every_number_beside_its_limit(self, world: World, client: FlaskClient):
@@ -201,7 +200,7 @@ class TestOverHttp:
 def test_an_explanation_on_a_terminal_says_whether_it_came_out_the_same_and_shows_the_numbers(world: World):
     eventful(world)
     app = Flask(__name__)
-    app.register_blueprint(make_api(world.services, Identity({})))
+    app.register_blueprint(make_api(world.services, identity(world.services)))
     breach = next(each for each in decisions(world) if each.reason == "breach")
     document = app.test_client().get(f"/api/v1/decisions/{breach.id}/explanation").get_json()
 

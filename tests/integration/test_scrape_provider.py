@@ -12,13 +12,13 @@ from support.control_plane import client
 from support.database import database
 from support.faults import fails, fault_server, hangs, says, writes
 from support.live_controller import live_controller
+from support.people import identity
 from support.rollouts import NOW
 from support.waiting import wait_until
 from support.world import World
 from wavegate_controller.domain.counts import BAD_METRIC, REQUESTS_METRIC, CounterSelector, Needs, advance
 from wavegate_controller.domain.errors import Invalid
 from wavegate_controller.domain.measurement import Broken, BrokenReason
-from wavegate_controller.identity import Identity
 from wavegate_controller.providers import ScrapeProvider
 from wavegate_controller.remote import RemoteController, RemoteProblem
 from wavegate_controller.store import SqlStore
@@ -197,7 +197,7 @@ def test_every_page_says_where_the_metrics_come_from(tmp_path, provider):
 
 def pages(services):
     app = Flask("pages")
-    app.register_blueprint(make_web(services, Identity({})))
+    app.register_blueprint(make_web(services, identity(services)))
     return [app.test_client().get(path).text for path in ("/", "/flags/ai-summaries")]
 
 

@@ -13,13 +13,12 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from support.database import database
-from support.people import person
+from support.people import identity, person
 from support.world import World
 from wavegate_controller import cli
 from wavegate_controller.domain.measurement import NoData, NoDataReason
 from wavegate_controller.domain.rollout import State
 from wavegate_controller.domain.transitions import Event
-from wavegate_controller.identity import Identity
 from wavegate_controller.service.flags import set_enabled
 from wavegate_controller.service.reconcile import reconcile
 from wavegate_controller.service.rollouts import act
@@ -76,7 +75,7 @@ def stage(any_database_url: str) -> Iterator[Stage]:
 @pytest.fixture
 def browser(stage: Stage) -> FlaskClient:
     app = Flask(__name__, static_folder=None)
-    app.register_blueprint(make_web(stage.world.services, Identity({})))
+    app.register_blueprint(make_web(stage.world.services, identity(stage.world.services)))
     return app.test_client()
 
 

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from flask import Flask, g, request
 
+from support import people
 from support.database import database
 from support.world import World
 from wavegate_controller.api import make_api
@@ -20,7 +21,7 @@ class As(Identity):
     """Everybody who asks is this one."""
 
     def __init__(self, principal):
-        super().__init__({})
+        super().__init__(services=None)
         self._principal = principal
 
     def identify(self):
@@ -48,7 +49,7 @@ def client(services, **tokens):
 def application(services, identity=None, **tokens):
     """An application that has pages, too."""
     app = Flask("control_plane")
-    app.register_blueprint(make_api(services, identity or Identity(tokens)))
+    app.register_blueprint(make_api(services, identity or people.identity(services, **tokens)))
     app.after_request(hold_to_its_operation)
     return app
 

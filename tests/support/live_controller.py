@@ -28,6 +28,8 @@ def live_controller(directory, **settings):
     places = {"WAVEGATE_DATABASE_URL": f"sqlite:///{directory / 'wavegate.db'}"}
     if "WAVEGATE_SCRAPE_TARGETS" not in settings:
         places["WAVEGATE_PROMETHEUS_URL"] = NOWHERE
+    if "WAVEGATE_API_TOKENS" not in settings:
+        places["WAVEGATE_OPEN"] = "true"
     command = subprocess.Popen(
         [WAVEGATE, "serve"],
         env=environment(WAVEGATE_PORT="0", **places, **settings),

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from support.people import person
+from support.people import QUICK_PASSWORDS, person
 from support.rollouts import NOW
 from wavegate.client.counters import BadKind, ValueKind
 from wavegate.evaluation import COHORTS, Ruleset, ruleset_from_json
@@ -144,6 +144,7 @@ class World:
             fleets=hub,
             recorder=PrometheusRecorder(),
             messenger=messenger or OutsideMessenger(),
+            passwords=QUICK_PASSWORDS,
         )
         return cls(services=services, clock=clock, metrics=metrics, hub=hub)
 

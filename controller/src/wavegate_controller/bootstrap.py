@@ -7,6 +7,7 @@ import resource
 import signal
 import socket
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final, cast
@@ -38,19 +39,24 @@ from wavegate_controller.delivery.asgi import Application
 from wavegate_controller.delivery.keys import hash_of
 from wavegate_controller.delivery.protocol import BoundedProtocol
 from wavegate_controller.documents.counts import BOUNDS
+from wavegate_controller.domain.access import SYSTEM
+from wavegate_controller.domain.credential import Credential
 from wavegate_controller.domain.errors import Invalid
-from wavegate_controller.identity import Identity
+from wavegate_controller.identity import FixedToken, Identity
+from wavegate_controller.keyring import Keyring
 from wavegate_controller.notify import OutsideMessenger, Sender
+from wavegate_controller.passwords import Argon2Passwords
 from wavegate_controller.ports import EVENTS, MetricHistory, MetricProvider, Store
 from wavegate_controller.providers import Access, PrometheusProvider, ScrapeProvider
 from wavegate_controller.providers.webhook import Webhooks
 from wavegate_controller.scheduler import Reconciler
+from wavegate_controller.service.accounts import first_admin, invite
 from wavegate_controller.service.happenings import happening_to_document, happenings, newest
 from wavegate_controller.service.publish import follow, publish_latest
 from wavegate_controller.service.services import Services
 from wavegate_controller.store import SqlStore, migrate, open_engine
 from wavegate_controller.telemetry import PrometheusRecorder
-from wavegate_controller.web import make_web
+from wavegate_controller.web import make_door, make_web
 
 _log: Final = logging.getLogger("wavegate")
 #: How long a stop waits for open requests.
@@ -75,11 +81,13 @@ class Controller:
     app: Delivery
     reconciler: Reconciler
     sender: Sender
+    keyring: Keyring
 
     def start(self) -> None:
         """Serve the stored ruleset and begin to watch."""
         follow(self.services)
         publish_latest(self.services)
+        self.keyring.start()
         self.reconciler.start()
         self.sender.start()
 
@@ -87,6 +95,7 @@ class Controller:
         """Watch no longer."""
         self.reconciler.close()
         self.sender.close()
+        self.keyring.close()
 
 
 def build(config: Config) -> Controller:
@@ -107,24 +116,10 @@ def build(config: Config) -> Controller:
     recorder.show_connected(hub.connected)
     counts = PostedCounts()
     recorder.show(counts.totals, bounds=BOUNDS)
-    pages = config.public_url or f"http://{config.host}:{config.port}"
-    services = Services(
-        environment=config.environment,
-        store=SqlStore(engine),
-        clock=SystemClock(),
-        provider=make_provider(config),
-        webhooks=make_webhooks(config),
-        sink=hub,
-        fleets=hub,
-        recorder=recorder,
-        messenger=OutsideMessenger(services=config.notification_services, urls=config.notification_urls, pages=pages),
-        pages=pages,
-        alerts=config.alerts,
-        delivery_attempts=config.notification_attempts,
-    )
+    services = _services(config, SqlStore(engine), hub, recorder)
     control_plane = cast("Any", WSGIMiddleware(cast("Any", make_flask(services, recorder, config))))
     feed = _feed(services.store, heartbeat=config.stream_heartbeat)
-    keys = _keys(config)
+    keys = Keys()
     keys.listen(hub.revoke)
     return Controller(
         services=services,
@@ -135,6 +130,26 @@ def build(config: Config) -> Controller:
         ),
         reconciler=Reconciler(services, every=config.tick),
         sender=Sender(services),
+        keyring=_keyring(services, keys, config),
+    )
+
+
+def _services(config: Config, store: Store, hub: Hub, recorder: PrometheusRecorder) -> Services:
+    pages = config.public_url or f"http://{config.host}:{config.port}"
+    return Services(
+        environment=config.environment,
+        store=store,
+        clock=SystemClock(),
+        provider=make_provider(config),
+        webhooks=make_webhooks(config),
+        sink=hub,
+        fleets=hub,
+        recorder=recorder,
+        passwords=Argon2Passwords(),
+        messenger=OutsideMessenger(services=config.notification_services, urls=config.notification_urls, pages=pages),
+        pages=pages,
+        alerts=config.alerts,
+        delivery_attempts=config.notification_attempts,
     )
 
 
@@ -161,15 +176,37 @@ def _feed(store: Store, *, heartbeat: timedelta) -> Feed:
     return feed
 
 
-def _keys(config: Config) -> Keys:
-    """Those of the settings; with none, the environment is open to whoever reaches it."""
-    keys = Keys()
-    grants = {
+def _keyring(services: Services, keys: Keys, config: Config) -> Keyring:
+    unkeyed = config.environment if config.open and not config.sdk_keys else None
+
+    def show(good: Mapping[str, Credential]) -> None:
+        keys.replace(_grants(config, good), unkeyed=unkeyed)
+
+    return Keyring(services, show, keys.used)
+
+
+def _grants(config: Config, good: Mapping[str, Credential]) -> dict[str, Grant]:
+    """The keys of the database and those of the settings."""
+    stored = {secret_hash: Grant(key_id=key.id, environment=key.environment or "") for secret_hash, key in good.items()}
+    fixed = {
         hash_of(key.get_secret_value()): Grant(key_id=f"settings:{number}", environment=config.environment)
         for number, key in enumerate(config.sdk_keys, 1)
     }
-    keys.replace(grants, unkeyed=None if grants else config.environment)
-    return keys
+    return fixed | stored
+
+
+def make_identity(services: Services, config: Config) -> Identity:
+    """Tells who sends a request, as the settings have it."""
+    return Identity(
+        services,
+        tokens={
+            name: FixedToken(token=each.token.get_secret_value(), roles={each.environment: each.role})
+            for name, each in config.tokens.items()
+        },
+        is_open=config.open,
+        lifetime=config.session_lifetime,
+        public_url=config.public_url,
+    )
 
 
 def make_provider(config: Config) -> MetricProvider:
@@ -225,9 +262,11 @@ def make_flask(services: Services, recorder: PrometheusRecorder, config: Config)
     app = Flask(__name__, static_folder=None)
     # Documents are written in the order that people read them.
     cast("Any", app.json).sort_keys = False
-    identity = Identity(config.tokens)
+    identity = make_identity(services, config)
+    provider = None
     app.register_blueprint(make_api(services, identity))
     app.register_blueprint(make_web(services, identity))
+    app.register_blueprint(make_door(services, identity, provider, public_url=config.public_url))
 
     @app.get("/metrics")
     def metrics() -> Response:
@@ -250,6 +289,7 @@ def serve(config: Config) -> None:
     controller.start()
     host, port = listener.getsockname()[:2]
     _log.info("action=serving url=http://%s:%d environment=%s", host, port, config.environment)
+    _say_how_to_come_in(controller.services, config, f"http://{host}:{port}")
     run(controller.app, listener, controller.hub, controller.feed)
     controller.close()
     controller.reconciler.leave()
@@ -305,6 +345,34 @@ def _tune() -> None:
     gc.set_threshold(50_000, 20, 1000)
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+
+
+def invite_offline(config: Config, name: str) -> str:
+    """The path of a new link for somebody, made in the database itself by who may read the settings.
+
+    Raises:
+        ControllerError: the settings cannot be used, or there is no such person.
+    """
+    engine = open_engine(config.database_url)
+    try:
+        migrate.check(engine)
+        services = _services(config, SqlStore(engine), Hub(), PrometheusRecorder())
+        return f"/login/link/{invite(services, name, by=SYSTEM).secret}"
+    finally:
+        engine.dispose()
+
+
+def _say_how_to_come_in(services: Services, config: Config, url: str) -> None:
+    """On the terminal: in logs that others keep, a link would be one that others have."""
+    if config.open:
+        _log.warning("action=open whoever reaches this controller may do everything, under any name")
+    elif invitation := first_admin(services):
+        link = f"{config.public_url or url}/login/link/{invitation.secret}"
+        print(  # noqa: T201 - see above
+            f"\nNobody can sign in yet. Choose a password for {invitation.user.name!r} here, once, within a day:\n\n"
+            f"    {link}\n\nLost it? Start again, or run `wavegate user link {invitation.user.name}`.\n",
+            flush=True,
+        )
 
 
 def listen(host: str, port: int) -> socket.socket:

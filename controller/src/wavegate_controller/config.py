@@ -11,7 +11,7 @@ from typing import Any, Final, Literal, Self
 from pydantic import Field, SecretStr, ValidationError, model_validator
 
 from wavegate_controller.documents.reading import Document, Duration, refusal
-from wavegate_controller.domain.access import EVERYWHERE
+from wavegate_controller.domain.access import EVERYWHERE, Role
 from wavegate_controller.domain.alerting import AlertAction, AlertPolicy
 from wavegate_controller.domain.errors import Invalid
 
@@ -53,16 +53,32 @@ _SERVICES: Final = (
 )
 
 
+class ApiToken(Document):
+    """A token that stands in the settings."""
+
+    model_config = Document.model_config | {"strict": False}
+
+    token: SecretStr = Field(description="The token itself.")
+    role: Role = Field(default=Role.ADMIN, description="What it is.")
+    environment: str = Field(default=EVERYWHERE, description="Where; `*` for everywhere.")
+
+
 class Config(Document):
     """All settings. Each is a key of the file, and `WAVEGATE_` with its name in capitals in the environment."""
 
     model_config = Document.model_config | {"strict": False}
 
-    host: str = Field(
-        default="127.0.0.1", description="Address to listen on. Beyond loopback, api_tokens are required."
-    )
+    host: str = Field(default="127.0.0.1", description="Address to listen on.")
     port: int = Field(default=8080, ge=0, le=65535, description="Port to listen on; 0 takes a free one.")
     environment: str = Field(default="production", description="Name of the environment that this controller serves.")
+    open: bool = Field(
+        default=False,
+        description="Whoever reaches the controller may do everything under any name, and apps need no key. "
+        "To try it out: on a loopback host only.",
+    )
+    session_lifetime: Duration = Field(
+        default="12h", validate_default=True, description="How long a browser stays signed in."
+    )
     database_url: str = Field(default="sqlite:///wavegate.db", description="SQLAlchemy URL of the database.")
     prometheus_url: str = Field(
         default="http://127.0.0.1:9090",
@@ -101,12 +117,12 @@ class Config(Document):
     tick: Duration = Field(
         default="1s", validate_default=True, description="How often the reconciler looks for rollouts that are due."
     )
-    api_tokens: dict[str, SecretStr] = Field(
+    api_tokens: dict[str, SecretStr | ApiToken] = Field(
         default_factory=dict,
-        description="Person's name to API token. With none, whoever reaches the API may act under any name.",
+        description="Name to API token, beside those that are made: a token, or a table of token, role, environment.",
     )
     sdk_keys: list[SecretStr] = Field(
-        default_factory=list, description="Keys that apps may fetch rulesets with. With none, no key is needed."
+        default_factory=list, description="Keys for the controller's environment, beside those that are created."
     )
     max_streams: int = Field(default=15_000, ge=0, description="Streams that this process serves at once.")
     max_streams_per_key: int = Field(default=15_000, ge=0, description="Streams that one SDK key may have at once.")
@@ -114,6 +130,23 @@ class Config(Document):
         default=False,
         description="Tell apps that a lower revision than theirs is meant; for a while after a backup was restored.",
     )
+    oidc_issuer: str = Field(
+        default="",
+        pattern=r"^(https?://[^\s?#]+)?$",
+        description="Identity provider (OpenID Connect) that people may sign in at; tokens of any other are refused.",
+    )
+    oidc_client_id: str = Field(default="", description="By which it knows this controller.")
+    oidc_client_secret: SecretStr | None = Field(default=None, description="By which this controller shows itself.")
+    oidc_scopes: list[str] = Field(
+        default_factory=lambda: ["openid", "profile", "email"], description="What to ask it for."
+    )
+    oidc_name_claim: str = Field(default="email", description="What people sign with here.")
+    oidc_groups_claim: str = Field(default="groups", description="Where it says the groups of somebody.")
+    oidc_roles: dict[str, Role | dict[str, Role]] = Field(
+        default_factory=dict,
+        description="Group, or `*` for everybody, to a role, or to a table of environment and role.",
+    )
+    oidc_label: str = Field(default="single sign-on", description="What the login page calls it.")
     stream_heartbeat: Duration = Field(
         default="5s",
         validate_default=True,
@@ -136,7 +169,7 @@ class Config(Document):
     public_url: str = Field(
         default="",
         pattern=r"^(https?://[^/\s]+[^\s]*)?$",
-        description="What links in messages begin with: how people reach this controller. With none, http://host:port.",
+        description="How people reach this controller: links begin with it. With none, http://host:port.",
     )
     notification_services: list[str] = Field(
         default_factory=lambda: list(_SERVICES),
@@ -168,15 +201,17 @@ class Config(Document):
 
     @model_validator(mode="after")
     def _is_safe(self) -> Self:
-        secrets = [("api_tokens", each) for each in self.api_tokens.values()]
+        secrets = [("api_tokens", each.token) for each in self.tokens.values()]
         secrets += [("sdk_keys", each) for each in self.sdk_keys]
         for field, secret in secrets:
             if len(secret.get_secret_value()) < _SHORTEST_SECRET:
                 raise Invalid(field, "holds a secret that is easily guessed", f"{_SHORTEST_SECRET} characters or more")
-        if not self.api_tokens and not _is_loopback(self.host):
-            raise Invalid(
-                "api_tokens", f"is empty while host is {self.host}", "a token for each person, or a loopback host"
-            )
+        if self.open and not _is_loopback(self.host):
+            raise Invalid("open", f"is true while host is {self.host}", "false, or a loopback host")
+        if bool(self.oidc_issuer) is not bool(self.oidc_client_id):
+            raise Invalid("oidc_client_id", "and oidc_issuer belong together", "both of them, or neither")
+        if self.oidc_issuer and not self.oidc_roles:
+            raise Invalid("oidc_roles", "is empty, so nobody could do anything", "a role for a group, or for `*`")
         if bool(self.prometheus_username) is not bool(self.prometheus_password):
             raise Invalid("prometheus_password", "and prometheus_username belong together", "both of them, or neither")
         if self.scrape_targets and (beside := sorted(_of_prometheus(self.model_fields_set))):
@@ -185,6 +220,7 @@ class Config(Document):
             )
         for field, duration in (
             ("tick", self.tick),
+            ("session_lifetime", self.session_lifetime),
             ("prometheus_timeout", self.prometheus_timeout),
             ("stream_heartbeat", self.stream_heartbeat),
         ):
@@ -207,9 +243,11 @@ class Config(Document):
         )
 
     @property
-    def tokens(self) -> dict[str, str]:
-        """Person's name to API token, in the clear."""
-        return {name: token.get_secret_value() for name, token in self.api_tokens.items()}
+    def tokens(self) -> Mapping[str, ApiToken]:
+        """Name to API token, each with its role; in short form the role is admin, everywhere."""
+        return {
+            name: each if isinstance(each, ApiToken) else ApiToken(token=each) for name, each in self.api_tokens.items()
+        }
 
 
 def load(env: Mapping[str, str], file: Path | None = None) -> Config:

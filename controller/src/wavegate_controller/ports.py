@@ -2,15 +2,19 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final, Protocol
 
+from wavegate_controller.domain.access import Roles
+from wavegate_controller.domain.account import Link, Session, User
 from wavegate_controller.domain.alerting import Alert, AlertRecord
 from wavegate_controller.domain.audit import AuditFilter, Entry, Head, Note
 from wavegate_controller.domain.catalog import Calendar, Segment, Template
 from wavegate_controller.domain.claim import Claim
 from wavegate_controller.domain.configuration import Applied, Name
 from wavegate_controller.domain.counts import CounterSelector
+from wavegate_controller.domain.credential import Credential, Kind
 from wavegate_controller.domain.decision import Decision
 from wavegate_controller.domain.delivery import ConnectedClient, DeliveredRevision
 from wavegate_controller.domain.environment import Environment
@@ -29,6 +33,7 @@ from wavegate_controller.domain.publication import PublishedRuleset
 from wavegate_controller.domain.receipt import Progress, Receipt
 from wavegate_controller.domain.record import DecisionRecord
 from wavegate_controller.domain.rollout import Rollout, State
+from wavegate_controller.domain.throttle import Failures
 
 
 class Clock(Protocol):
@@ -110,6 +115,114 @@ class EnvironmentRepository(Protocol):
 
     def add(self, environment: Environment) -> None:
         """A new one; raises Conflict when the name is taken."""
+        ...
+
+
+class UserRepository(Protocol):
+    """People's accounts, and what lets them in."""
+
+    def get(self, name: str) -> User:
+        """One account; raises NotFound."""
+        ...
+
+    def by_subject(self, subject: str) -> User | None:
+        """Whom the identity provider knows by this."""
+        ...
+
+    def list(self) -> Sequence[User]:
+        """All of them, by name."""
+        ...
+
+    def hold(self) -> None:
+        """Let nobody else change any account until the transaction ends."""
+        ...
+
+    def add(self, user: User) -> None:
+        """A new one; raises Conflict when the name is taken."""
+        ...
+
+    def save(self, user: User) -> None:
+        """Replace version `user.version - 1`; raises StaleVersion when that is not what is stored."""
+        ...
+
+    def session(self, secret_hash: str) -> Session | None:
+        """The session of this secret."""
+        ...
+
+    def add_session(self, session: Session) -> None:
+        """A new one."""
+        ...
+
+    def end_session(self, secret_hash: str) -> None:
+        """It is none any more."""
+        ...
+
+    def end_sessions(self, user: str, *, but: str | None = None) -> None:
+        """All of a person's, but perhaps one."""
+        ...
+
+    def set_link(self, link: Link) -> None:
+        """The person's one link, in place of an older one."""
+        ...
+
+    def link(self, secret_hash: str) -> Link | None:
+        """The link of this secret."""
+        ...
+
+    def take_link(self, user: str) -> bool:
+        """Use the person's link up; False when there was none."""
+        ...
+
+    def prune(self, *, now: datetime) -> None:
+        """Forget sessions and links that are over."""
+        ...
+
+
+class FailureRepository(Protocol):
+    """Failed attempts to sign in."""
+
+    def get(self, key: str) -> Failures | None:
+        """What is remembered."""
+        ...
+
+    def save(self, failures: Failures) -> None:
+        """In place of what was remembered."""
+        ...
+
+    def forget(self, key: str) -> None:
+        """All is well again."""
+        ...
+
+    def prune(self, *, before: datetime, most: int) -> None:
+        """Forget those that are older, and the oldest of more than so many."""
+        ...
+
+
+class CredentialRepository(Protocol):
+    """API tokens and SDK keys."""
+
+    def get(self, kind: Kind, credential_id: str) -> Credential:
+        """One of them; raises NotFound."""
+        ...
+
+    def by_secret(self, kind: Kind, secret_hash: str) -> Credential | None:
+        """The one with this secret, good or not."""
+        ...
+
+    def list(self, kind: Kind) -> Sequence[Credential]:
+        """All of a kind, by name, newest first."""
+        ...
+
+    def add(self, credential: Credential) -> None:
+        """A new one."""
+        ...
+
+    def save(self, credential: Credential) -> None:
+        """What became of it."""
+        ...
+
+    def used(self, credential_id: str, *, at: datetime) -> None:
+        """It was used."""
         ...
 
 
@@ -530,6 +643,21 @@ class UnitOfWork(Protocol):
         ...
 
     @property
+    def users(self) -> UserRepository:
+        """See UserRepository."""
+        ...
+
+    @property
+    def failures(self) -> FailureRepository:
+        """See FailureRepository."""
+        ...
+
+    @property
+    def credentials(self) -> CredentialRepository:
+        """See CredentialRepository."""
+        ...
+
+    @property
     def flags(self) -> FlagRepository:
         """See FlagRepository."""
         ...
@@ -624,6 +752,8 @@ NoticeListener = Callable[[str], None]
 LOOK: Final = ""
 #: Topic: something was noted in the audit; the value is the number of its entry.
 EVENTS: Final = "events"
+#: Topic of changes of SDK keys; the value is the environment.
+KEYS: Final = "keys"
 
 
 class Notices(Protocol):
@@ -650,6 +780,62 @@ class Store(Protocol):
 
     def transaction(self) -> AbstractContextManager[UnitOfWork]:
         """All or nothing: commits when the block ends, rolls back when it raises."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Departure:
+    """Where a browser goes to sign in, and what it must bring back unseen by anybody else."""
+
+    url: str
+    memory: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Arrival:
+    """Whom an identity provider vouches for.
+
+    Attributes:
+        subject: issuer and subject; never changes.
+        name: to sign with.
+        roles: that follow from what it says of them.
+    """
+
+    subject: str
+    name: str
+    roles: Roles
+
+
+class IdentityProvider(Protocol):
+    """Signs people in somewhere else."""
+
+    @property
+    def label(self) -> str:
+        """What people call it."""
+        ...
+
+    def depart(self, *, back_to: str) -> Departure:
+        """Send a browser there; raises SignInRefused when it cannot be reached or is none."""
+        ...
+
+    def arrive(self, query: Mapping[str, str], *, memory: str, back_to: str, now: datetime) -> Arrival:
+        """Understand what a browser brings back; raises SignInRefused, naming what is wrong with it."""
+        ...
+
+
+class Passwords(Protocol):
+    """Hashes passwords, slowly on purpose."""
+
+    def hash(self, password: str) -> str:
+        """With a salt of its own, and saying how it was made."""
+        ...
+
+    def fits(self, password: str, password_hash: str | None) -> bool:
+        """Whether it is the one that was hashed; without a hash False, after as much work."""
+        ...
+
+    def is_outdated(self, password_hash: str) -> bool:
+        """Whether it should be made again, with more work."""
         ...
 
 

@@ -45,9 +45,12 @@ class RemoteController:
     answer. With a token, the controller signs with the token's name: leave `actor` out. Without one, acts need it.
     """
 
-    def __init__(self, url: str, token: str | None = None, *, timeout: float = 10.0) -> None:
+    def __init__(
+        self, url: str, token: str | None = None, *, environment: str | None = None, timeout: float = 10.0
+    ) -> None:
         self.url = url.rstrip("/")
         self._token = token
+        self._environment = environment
         self._timeout = timeout
         self._session = requests.Session()
         # Proxies are for the way out; a proxy knows another loopback than ours.
@@ -269,6 +272,55 @@ class RemoteController:
         query = {"generation": generation, "strict": "1" if strict else None}
         return self._document(self._send("GET", "/flagd/v1/flags.json", query=query))
 
+    def log_in(self, name: str, password: str, *, token_name: str) -> Document:
+        """A personal token for a password."""
+        body = {"name": name, "password": password, "token_name": token_name}
+        return self._document(self._send("POST", "/api/v1/login", body=body))
+
+    def me(self) -> Document:
+        """Who asks."""
+        return self._ask("GET", "me")
+
+    def users(self) -> list[Document]:
+        """All people, by name."""
+        return list(self.pages("users"))
+
+    def create_user(self, name: str, roles: Mapping[str, str]) -> Document:
+        """Somebody new, with the link that lets them in."""
+        return self._ask("POST", "users", body={"name": name, "roles": roles})
+
+    def set_roles(self, name: str, roles: Mapping[str, str]) -> Document:
+        """What somebody is from now on."""
+        return self._ask("PUT", f"users/{_segment(name)}/roles", body={"roles": roles})
+
+    def change_user(self, name: str, verb: str) -> Document:
+        """`link`, `disable` or `enable` somebody."""
+        return self._ask("POST", f"users/{_segment(name)}/{verb}", body={})
+
+    def credentials(self, kind: str) -> list[Document]:
+        """`tokens` or `keys`, by name."""
+        return list(self.pages(kind))
+
+    def create_credential(self, kind: str, document: Mapping[str, Any]) -> Document:
+        """One of `tokens` or `keys`, with its secret."""
+        return self._ask("POST", kind, body=document)
+
+    def rotate(self, kind: str, credential_id: str, *, overlap: str) -> Document:
+        """The successor of one of `tokens` or `keys`, with its secret."""
+        return self._ask("POST", f"{kind}/{_segment(credential_id)}/rotate", body={"overlap": overlap})
+
+    def revoke(self, kind: str, credential_id: str) -> Document:
+        """End one of `tokens` or `keys`."""
+        return self._ask("POST", f"{kind}/{_segment(credential_id)}/revoke", body={})
+
+    def environments(self) -> list[Document]:
+        """Those that one may see, by name."""
+        return list(self.pages("environments"))
+
+    def create_environment(self, name: str, description: str) -> Document:
+        """A new one."""
+        return self._ask("POST", "environments", body={"name": name, "description": description})
+
     def ready(self) -> bool:
         """Whether a controller is there and its database answers. Never raises."""
         try:
@@ -289,7 +341,8 @@ class RemoteController:
     def _ask(
         self, method: str, path: str, *, query: Mapping[str, Any] | None = None, body: Mapping[str, Any] | None = None
     ) -> Document:
-        return self._document(self._send(method, f"/api/v1/{path}", query=query, body=body))
+        where = {"environment": self._environment} if self._environment else {}
+        return self._document(self._send(method, f"/api/v1/{path}", query={**(query or {}), **where}, body=body))
 
     def _document(self, response: requests.Response) -> Document:
         if response.status_code == HTTPStatus.NO_CONTENT:

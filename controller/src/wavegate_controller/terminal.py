@@ -43,7 +43,7 @@ _TAKEN_BACK: Final = frozenset({State.ROLLED_BACK, State.CANCELLED})
 
 def rollouts_table(documents: Iterable[Document]) -> RenderableType:
     """Two lines for each rollout: where it is and why."""
-    table = _table("rollout", "users")
+    table = plain_table("rollout", "users")
     table.add_column("why", ratio=1)
     for document in documents:
         table.add_row(
@@ -58,7 +58,7 @@ def forecast_table(document: Document) -> RenderableType:
     """What the next wave adds beside stable, an hour."""
     if document["percent"] is None:
         return Text("nothing to go by: no wave follows, or nothing was counted in this one yet")
-    table = _table("", "an hour now", "an hour then", "95 % within", "budget")
+    table = plain_table("", "an hour now", "an hour then", "95 % within", "budget")
     table.add_row("requests", f"{document['requests']:,.4g}", f"{document['next_requests']:,.4g}", "", "")
     for each in document["extras"]:
         within = "" if each["low"] is None else f"{each['low']:,.4g} to {each['high']:,.4g}"
@@ -171,7 +171,7 @@ def _rate(metric: Document, requests: int, amount: float) -> str:
 
 def decisions_table(documents: Iterable[Document]) -> RenderableType:
     """What happened, in the order given."""
-    table = _table("id", "at (UTC)", "event", "users", "by")
+    table = plain_table("id", "at (UTC)", "event", "users", "by")
     table.add_column("why", ratio=1, overflow="fold")
     for document in documents:
         held = document["event"] == Event.TICK
@@ -188,7 +188,7 @@ def decisions_table(documents: Iterable[Document]) -> RenderableType:
 
 def flags_table(documents: Iterable[Document]) -> RenderableType:
     """One line for each flag and its newest rollout."""
-    table = _table("flag", "enabled", "default")
+    table = plain_table("flag", "enabled", "default")
     table.add_column("newest rollout", ratio=1)
     for document in documents:
         rollout = document["rollout"]
@@ -205,7 +205,7 @@ def flags_table(documents: Iterable[Document]) -> RenderableType:
 
 def stale_table(report: Document) -> RenderableType:
     """Flags that have done their work, and why."""
-    table = _table("flag", "since")
+    table = plain_table("flag", "since")
     table.add_column("why", ratio=1)
     for flag in report["items"]:
         for reason in flag["reasons"]:
@@ -218,7 +218,7 @@ def stale_table(report: Document) -> RenderableType:
 
 def segments_table(documents: Iterable[Document]) -> RenderableType:
     """Segments with their conditions."""
-    table = _table("segment", "version")
+    table = plain_table("segment", "version")
     table.add_column("condition", ratio=1)
     for document in documents:
         condition = json.dumps(document["condition"], ensure_ascii=False)
@@ -228,7 +228,7 @@ def segments_table(documents: Iterable[Document]) -> RenderableType:
 
 def templates_table(documents: Iterable[Document]) -> RenderableType:
     """Templates with their waves."""
-    table = _table("template", "waves")
+    table = plain_table("template", "waves")
     table.add_column("for", ratio=1)
     for document in documents:
         waves = ", ".join(f"{wave['percent']:g} %" for wave in document["plan"]["waves"])
@@ -239,7 +239,7 @@ def templates_table(documents: Iterable[Document]) -> RenderableType:
 
 def freeze_table(calendar: Document) -> RenderableType:
     """Freeze windows."""
-    table = _table("window", "from", "to", "time zone")
+    table = plain_table("window", "from", "to", "time zone")
     for window in calendar["freeze_windows"]:
         table.add_row(_text(window["name"], "bold"), window["from"], window["to"], _text(window["time_zone"]))
     return table if table.row_count else Text("no freeze windows: exposure may rise at any time")
@@ -247,7 +247,7 @@ def freeze_table(calendar: Document) -> RenderableType:
 
 def revisions_table(documents: Iterable[Document]) -> RenderableType:
     """One line for each revision."""
-    table = _table("revision", "published")
+    table = plain_table("revision", "published")
     table.add_column("how far it came", ratio=1)
     for document in documents:
         style = "green" if document["delivered"] == document["of"] else "yellow"
@@ -259,7 +259,7 @@ def revisions_table(documents: Iterable[Document]) -> RenderableType:
 
 def clients_table(documents: Iterable[Document]) -> RenderableType:
     """One line for each connected client."""
-    table = _table("instance", "app", "sdk", "revision", "for")
+    table = plain_table("instance", "app", "sdk", "revision", "for")
     table.add_column("gets changes", ratio=1)
     for document in documents:
         table.add_row(
@@ -275,7 +275,7 @@ def clients_table(documents: Iterable[Document]) -> RenderableType:
 
 def presets_table(documents: Iterable[Document]) -> RenderableType:
     """One line for each preset and source."""
-    table = _table("preset", "source", "needs", "takes")
+    table = plain_table("preset", "source", "needs", "takes")
     table.add_column("watches", ratio=1, overflow="fold")
     for document in documents:
         table.add_row(
@@ -311,7 +311,8 @@ def wave_track(document: Document) -> Text:
     return track
 
 
-def _table(*columns: str) -> Table:
+def plain_table(*columns: str) -> Table:
+    """Columns without lines, as in all our lists."""
     table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
     for column in columns:
         table.add_column(column, no_wrap=True, max_width=32)

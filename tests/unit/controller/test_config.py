@@ -28,7 +28,14 @@ def test_the_environment_wins_over_the_file(tmp_path: Path):
 
 
 def test_tables_are_written_as_json_in_the_environment():
-    assert load({"WAVEGATE_API_TOKENS": '{"anna": "0123456789abcdef"}'}).tokens == {"anna": "0123456789abcdef"}
+    short = '{"anna": "0123456789abcdef", "ci": {"token": "fedcba9876543210", "role": "viewer", "environment": "a"}}'
+
+    tokens = load({"WAVEGATE_API_TOKENS": short}).tokens
+
+    assert {name: (each.token.get_secret_value(), each.role, each.environment) for name, each in tokens.items()} == {
+        "anna": ("0123456789abcdef", "admin", "*"),
+        "ci": ("fedcba9876543210", "viewer", "a"),
+    }
 
 
 @pytest.mark.parametrize(
@@ -41,7 +48,12 @@ def test_tables_are_written_as_json_in_the_environment():
         ({"WAVEGATE_PROMETHEUS_URL": "localhost:9090"}, "WAVEGATE_PROMETHEUS_URL"),
         ({"WAVEGATE_API_TOKENS": "anna=secret"}, "WAVEGATE_API_TOKENS"),
         ({"WAVEGATE_API_TOKENS": '{"anna": "short"}'}, "api_tokens"),
-        ({"WAVEGATE_HOST": "0.0.0.0"}, "api_tokens"),
+        ({"WAVEGATE_HOST": "0.0.0.0", "WAVEGATE_OPEN": "true"}, "open"),
+        ({"WAVEGATE_API_TOKENS": '{"anna": {"token": "0123456789abcdef", "role": "king"}}'}, "WAVEGATE_API_TOKENS"),
+        ({"WAVEGATE_API_TOKENS": '{"anna": {"token": "short"}}'}, "api_tokens"),
+        ({"WAVEGATE_PUBLIC_URL": "wavegate.example"}, "WAVEGATE_PUBLIC_URL"),
+        ({"WAVEGATE_OIDC_ISSUER": "https://id.example"}, "oidc_client_id"),
+        ({"WAVEGATE_OIDC_ISSUER": "https://id.example", "WAVEGATE_OIDC_CLIENT_ID": "w"}, "oidc_roles"),
         ({"WAVEGATE_PROMETHEUS_USERNAME": "anna"}, "prometheus_password"),
         ({"WAVEGATE_LOG_LEVEL": "loud"}, "WAVEGATE_LOG_LEVEL"),
     ],

@@ -21,6 +21,7 @@ from wavegate_controller.api.health import health
 from wavegate_controller.api.notifications import notifications
 from wavegate_controller.api.openapi import describe
 from wavegate_controller.api.operations import Operations
+from wavegate_controller.api.people import environments_of, keys, login, tokens, users
 from wavegate_controller.api.presets import presets
 from wavegate_controller.api.rollouts import rollouts
 from wavegate_controller.api.status import status
@@ -41,6 +42,11 @@ OPERATIONS: Final = (
     plans,
     freezes,
     decisions,
+    environments_of,
+    users,
+    tokens,
+    keys,
+    login,
     audit,
     events,
     notifications,
@@ -75,9 +81,12 @@ def make_api(services: Services, identity: Identity) -> Blueprint:
     api = Blueprint("api", __name__)
     v1 = Blueprint("v1", __name__)
 
+    @api.before_request
+    def bound() -> None:
+        request.max_content_length = MAX_BODY
+
     @v1.before_request
     def guard() -> None:
-        request.max_content_length = MAX_BODY
         if identity.identify() is None:
             raise Unauthorized(
                 "send a token of this controller as `Authorization: Bearer <token>`",
@@ -89,7 +98,7 @@ def make_api(services: Services, identity: Identity) -> Blueprint:
         if named := request.args.get("environment"):
             values.setdefault("environment", named)
 
-    @v1.after_request
+    @api.after_request
     def never_stored(response: Response) -> Response:
         response.cache_control.no_store = True
         return response

@@ -15,12 +15,16 @@ from wavegate_controller.domain.errors import (
     InProgress,
     Invalid,
     NotFound,
+    SignInRefused,
     StaleVersion,
+    Throttled,
 )
 
 #: Refusal to status, last part of the problem's type, and title.
 PROBLEMS: Final[dict[type[ControllerError], tuple[HTTPStatus, str, str]]] = {
     Invalid: (HTTPStatus.UNPROCESSABLE_ENTITY, "invalid", "A value is not valid"),
+    SignInRefused: (HTTPStatus.UNAUTHORIZED, "sign-in-refused", "Not signed in"),
+    Throttled: (HTTPStatus.TOO_MANY_REQUESTS, "throttled", "Too many attempts"),
     Forbidden: (HTTPStatus.FORBIDDEN, "forbidden", "Not allowed"),
     NotFound: (HTTPStatus.NOT_FOUND, "not-found", "There is no such thing"),
     Conflict: (HTTPStatus.CONFLICT, "conflict", "In conflict with what exists"),
@@ -107,6 +111,8 @@ def _refused(refusal: ControllerError) -> Response:
         answer.headers["Retry-After"] = "1"
     if isinstance(refusal, StaleVersion) and refusal.current is not None:
         answer.set_etag(str(refusal.current))
+    if isinstance(refusal, Throttled):
+        answer.headers["Retry-After"] = str(refusal.seconds)
     return answer
 
 

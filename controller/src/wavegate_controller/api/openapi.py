@@ -33,6 +33,9 @@ _PARTS: Final = {
     "channel": ("Name of the channel.", "team-ai"),
     "delivery": ("Number of the delivery.", "17"),
     "entry": ("Number of the entry.", "17"),
+    "user": ("Name of the person.", "ada"),
+    "token": ("Id of the token.", "3f0c9a71b2d4"),
+    "sdk_key": ("Id of the key.", "3f0c9a71b2d4"),
     "decision": ("Of the decision.", "17"),
 }
 _TITLES: Final = {

@@ -20,6 +20,12 @@ COMMANDS: Final = {
     "aa": "Calibrate a plan on traffic without a candidate: does it raise no more false alarms than it promises?",
     "explain": "Make decision ID again from its evidence, with every number beside its limit.",
     "lint": "Look at the gates of a plan with the metrics server at hand, before they judge anybody.",
+    "login": "Sign in at a controller, and stay so on this machine.",
+    "logout": "Sign out again: the token is revoked and kept no longer.",
+    "user": "People: let them in, say what they are, let them go.",
+    "token": "API tokens: make, list, rotate, revoke.",
+    "key": "SDK keys: make, list, rotate, revoke.",
+    "environment": "Environments: make and list.",
     "gate": "Show the ready-made gates that a plan may name.",
     "delivery": "Show which apps have which revision, and how long it took to reach them.",
     "audit": "Show what was done, by whom and why, and verify that nobody changed the record.",
@@ -55,7 +61,7 @@ class _Lazy(click.Group):
     epilog="""\b
 Environment:
   WAVEGATE_URL    the controller to speak to [default: http://127.0.0.1:8080]
-  WAVEGATE_TOKEN  your API token, where the controller asks for one
+  WAVEGATE_TOKEN  your API token; by default that of `wavegate login`
 
 \b
 Exit codes:

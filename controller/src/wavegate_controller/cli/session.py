@@ -10,6 +10,7 @@ from typing import Any, Concatenate, Final, ParamSpec, TextIO
 import click
 from rich.console import Console, RenderableType
 
+from wavegate_controller.cli import keep
 from wavegate_controller.cli.failure import Misused, Refused, Unreachable
 from wavegate_controller.documents import parse_text
 from wavegate_controller.documents.reading import Document, Model
@@ -23,9 +24,10 @@ Arguments = ParamSpec("Arguments")
 class Session:
     """One command's controller and its output."""
 
-    def __init__(self, url: str, *, as_json: bool) -> None:
-        self._token = os.environ.get("WAVEGATE_TOKEN")
-        self.controller = RemoteController(url, self._token)
+    def __init__(self, url: str, *, as_json: bool, environment: str | None = None) -> None:
+        self._token = os.environ.get("WAVEGATE_TOKEN") or keep.token(url)
+        self.url = url
+        self.controller = RemoteController(url, self._token, environment=environment)
         self.as_json = as_json
         self.console = Console(highlight=False)
 
@@ -47,14 +49,17 @@ class Session:
 
 
 def speaks_to_controller(command: Callable[Concatenate[Session, Arguments], None]) -> Callable[..., None]:
-    """Add --url and --json, hand in a session, and end what goes wrong with a sentence and an exit code."""
+    """Add --url, --environment and --json, hand in a session, and end what goes wrong with an exit code."""
 
     @click.option("--url", envvar="WAVEGATE_URL", default=_DEFAULT_URL, show_default=True, help="The controller.")
+    @click.option("--environment", metavar="NAME", help="Where; by default the controller's own environment.")
     @click.option("--json", "as_json", is_flag=True, help="Print JSON, as the API gives it.")
     @wraps(command)
-    def wrapped(url: str, as_json: bool, *args: Arguments.args, **kwargs: Arguments.kwargs) -> None:
+    def wrapped(
+        url: str, environment: str | None, as_json: bool, *args: Arguments.args, **kwargs: Arguments.kwargs
+    ) -> None:
         try:
-            command(Session(url, as_json=as_json), *args, **kwargs)
+            command(Session(url, as_json=as_json, environment=environment), *args, **kwargs)
         except RemoteProblem as problem:
             raise Refused(str(problem)) from None
         except RemoteUnreachable as unreachable:

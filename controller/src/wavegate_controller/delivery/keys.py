@@ -48,15 +48,20 @@ class Keys:
         self._tickets: Mapping[str, Grant] = {}
         self._unkeyed = None if unkeyed is None else Grant(key_id="", environment=unkeyed)
         self._listeners: list[Revoked] = []
+        self._used: set[str] = set()
 
     def grant(self, authorization: bytes) -> Grant | None:
         """What this `Authorization` header allows; None when it is no key of ours."""
-        if self._unkeyed is not None:
+        grant = self._shown(authorization)
+        if grant is None:
             return self._unkeyed
-        if authorization[:7].lower() != _SCHEME:
-            return None
-        # Looked up by its hash: how long that takes tells nothing about any other key.
-        return self._grants.get(hashlib.sha256(authorization[7:].strip()).hexdigest())
+        self._used.add(grant.key_id)
+        return grant
+
+    def used(self) -> frozenset[str]:
+        """Ids of the keys that were shown since the last call."""
+        used, self._used = self._used, set()
+        return frozenset(used)
 
     def ticket(self, authorization: bytes) -> str:
         """What admits the holder of this key to notices of changes, and to nothing else; empty where none is needed.
@@ -64,13 +69,13 @@ class Keys:
         For browsers, whose event sources send no header: it may stand in an address, and so in logs of proxies. It
         follows from the key, so that every replica knows it, and falls with it.
         """
-        if self._unkeyed is not None:
+        if self._shown(authorization) is None:
             return ""
         return _ticket_of(hashlib.sha256(authorization[7:].strip()).hexdigest())
 
     def admit(self, ticket: str) -> Grant | None:
         """What this ticket is for; None when it is none of ours."""
-        return self._unkeyed or self._tickets.get(ticket)
+        return self._tickets.get(ticket) or self._unkeyed
 
     def replace(self, grants: Mapping[str, Grant], *, unkeyed: str | None = None) -> None:
         """From now on these keys hold and no others; by `hash_of` the key. Who holds another is told to go."""
@@ -88,6 +93,12 @@ class Keys:
     def listen(self, callback: Revoked) -> None:
         """Tell of keys that were revoked, or moved to another environment."""
         self._listeners.append(callback)
+
+    def _shown(self, authorization: bytes) -> Grant | None:
+        if authorization[:7].lower() != _SCHEME:
+            return None
+        # Looked up by its hash: how long that takes tells nothing about any other key.
+        return self._grants.get(hashlib.sha256(authorization[7:].strip()).hexdigest())
 
     def _by_id(self) -> dict[str, Grant]:
         grants = [*self._grants.values(), *([self._unkeyed] if self._unkeyed else [])]

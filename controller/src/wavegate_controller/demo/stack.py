@@ -91,6 +91,7 @@ class Stack:
         environment = {
             "WAVEGATE_PORT": str(self._port),
             "WAVEGATE_ENVIRONMENT": "demo",
+            "WAVEGATE_OPEN": "true",
             "WAVEGATE_DATABASE_URL": f"sqlite:///{self.directory / 'wavegate.db'}",
             "WAVEGATE_PROMETHEUS_URL": self.prometheus.url,
             "WAVEGATE_PROMETHEUS_TIMEOUT": "2s",

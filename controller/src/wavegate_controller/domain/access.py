@@ -1,7 +1,8 @@
 """Who may do what: four roles, each with all that the one before it has, given for one environment or for all."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from typing import Final
 
@@ -82,11 +83,13 @@ class Principal:
 
     Attributes:
         name: signs what they do.
+        until: when what they showed ends; None when it does not.
     """
 
     name: str
     kind: Kind
     roles: Roles
+    until: datetime | None = None
 
     def __post_init__(self) -> None:
         if not self.name.strip():
@@ -119,9 +122,25 @@ class Principal:
                 needed=LEAST_ROLE[permission],
             )
 
-    def may_give(self, roles: Roles) -> bool:
-        """Whether nothing among these roles is more than they have themselves."""
-        return covers(self.roles, roles)
+    def require_all(self, permission: Permission, places: Iterable[str]) -> None:
+        """Let them pass if they may in all of these places.
+
+        Raises:
+            Forbidden: naming the first place where they may not.
+        """
+        for place in sorted(places):
+            self.require(permission, place)
+
+    def require_giving(self, roles: Roles) -> None:
+        """Let them pass if nothing among these roles is more than they have themselves.
+
+        Raises:
+            Forbidden: naming the first role that is.
+        """
+        for place, role in sorted(roles.items()):
+            own = self.role(place)
+            if own is None or not own.covers(role):
+                raise Forbidden(self.name, permission="give", environment=place, role=own, needed=role)
 
 
 def role_in(roles: Roles, environment: str) -> Role | None:

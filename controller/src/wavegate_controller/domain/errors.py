@@ -4,6 +4,8 @@ ControllerError
 ├── Invalid         a value that must not enter: names the field, the problem and what would be right
 ├── NotFound        no such flag, rollout, decision or environment
 ├── Forbidden       not for this person in this environment
+├── SignInRefused   whoever wants to sign in has not shown who they are
+├── Throttled       too many failures before this attempt; wait
 ├── Conflict        right in itself, but not beside what already exists
 ├── EventRefused    the rollout's state does not take this event; the state is unchanged
 ├── InProgress      the same request is being carried out at this moment; send it again
@@ -65,6 +67,22 @@ class Forbidden(ControllerError):
         self.environment = environment
         self.role = role
         self.needed = needed
+
+
+class SignInRefused(ControllerError):
+    """Nobody was signed in; says no more than whoever guesses may know."""
+
+
+class Throttled(ControllerError):
+    """Too many attempts failed before this one, which was not looked at.
+
+    Attributes:
+        seconds: to wait.
+    """
+
+    def __init__(self, seconds: int) -> None:
+        super().__init__(f"too many attempts have failed; try again in {seconds} s")
+        self.seconds = seconds
 
 
 class Conflict(ControllerError):

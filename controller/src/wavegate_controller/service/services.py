@@ -4,7 +4,17 @@ from dataclasses import dataclass, field, replace
 from typing import Self
 
 from wavegate_controller.domain.alerting import AlertPolicy
-from wavegate_controller.ports import Clock, Fleets, Messenger, MetricProvider, Recorder, RulesetSink, Store, Webhooks
+from wavegate_controller.ports import (
+    Clock,
+    Fleets,
+    Messenger,
+    MetricProvider,
+    Passwords,
+    Recorder,
+    RulesetSink,
+    Store,
+    Webhooks,
+)
 from wavegate_controller.service.folds import Folds
 
 
@@ -26,6 +36,7 @@ class Services:
     webhooks: Webhooks
     sink: RulesetSink
     recorder: Recorder
+    passwords: Passwords
     fleets: Fleets
     messenger: Messenger
     pages: str = ""

@@ -70,6 +70,66 @@ environment: Final = Table(
     Column("created_at", UTCDateTime, nullable=False),
 )
 
+# PostgreSQL keeps the word "user" for itself.
+account: Final = Table(
+    "account",
+    metadata,
+    Column("name", String, primary_key=True),
+    Column("roles", JSON, nullable=False),
+    Column("password_hash", String),
+    Column("subject", String, unique=True),
+    Column("enabled", Boolean, nullable=False),
+    Column("created_at", UTCDateTime, nullable=False),
+    Column("created_by", String, nullable=False),
+    Column("version", Integer, nullable=False),
+)
+
+browser_session: Final = Table(
+    "browser_session",
+    metadata,
+    Column("secret_hash", String, primary_key=True),
+    Column("account", String, ForeignKey("account.name"), nullable=False),
+    Column("created_at", UTCDateTime, nullable=False),
+    Column("expires_at", UTCDateTime, nullable=False),
+    Index(None, "account"),
+)
+
+login_link: Final = Table(
+    "login_link",
+    metadata,
+    Column("account", String, ForeignKey("account.name"), primary_key=True),
+    Column("secret_hash", String, nullable=False, unique=True),
+    Column("expires_at", UTCDateTime, nullable=False),
+)
+
+login_failure: Final = Table(
+    "login_failure",
+    metadata,
+    Column("key", String, primary_key=True),
+    Column("count", Integer, nullable=False),
+    Column("last_at", UTCDateTime, nullable=False),
+    Index(None, "last_at"),
+)
+
+credential: Final = Table(
+    "credential",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("kind", String, nullable=False),
+    Column("name", String, nullable=False),
+    Column("secret_hash", String, nullable=False, unique=True),
+    Column("hint", String, nullable=False),
+    Column("roles", JSON, nullable=False),
+    Column("environment", String),
+    Column("owner", String, ForeignKey("account.name")),
+    Column("created_at", UTCDateTime, nullable=False),
+    Column("created_by", String, nullable=False),
+    Column("expires_at", UTCDateTime),
+    Column("last_used_at", UTCDateTime),
+    Column("revoked_at", UTCDateTime),
+    Index(None, "kind", "name"),
+)
+
 flag: Final = Table(
     "flag",
     metadata,

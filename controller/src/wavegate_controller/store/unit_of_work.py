@@ -27,6 +27,7 @@ from wavegate_controller.store.claims import SqlClaims
 from wavegate_controller.store.leases import SqlLeases
 from wavegate_controller.store.notices import POLL_SECONDS, Notice, Notices
 from wavegate_controller.store.outbox import SqlChannels, SqlOutbox
+from wavegate_controller.store.people import SqlCredentials, SqlFailures, SqlUsers
 from wavegate_controller.store.receipts import SqlReceipts
 from wavegate_controller.store.writing import insert_row, replace_row
 
@@ -310,6 +311,9 @@ class SqlUnitOfWork:
         self.noticed: list[Notice] = []
         self.audit = SqlAudit(connection)
         self.environments = SqlEnvironments(connection)
+        self.users = SqlUsers(connection)
+        self.failures = SqlFailures(connection)
+        self.credentials = SqlCredentials(connection)
         self.flags = SqlFlags(connection)
         self.rollouts = SqlRollouts(connection)
         self.evidence = SqlEvidence(connection)

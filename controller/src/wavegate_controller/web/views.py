@@ -3,32 +3,31 @@
 from collections.abc import Sequence
 from functools import partial
 from http import HTTPStatus
-from typing import Any, Final
+from typing import Any, Final, cast
 
-from flask import Blueprint, Response, abort, render_template, request
+from flask import Blueprint, Response, abort, redirect, render_template, request, url_for
 
 from wavegate_controller.domain.errors import Forbidden, NotFound
 from wavegate_controller.domain.rollout import WATCHED
-from wavegate_controller.identity import Identity, here, principal
+from wavegate_controller.identity import Identity, csrf, here, principal
 from wavegate_controller.service import queries
+from wavegate_controller.service.environments import list_environments
 from wavegate_controller.service.queries import FlagView
 from wavegate_controller.service.services import Services
 from wavegate_controller.web import charts, sentences
+from wavegate_controller.web.account import add_account
 from wavegate_controller.web.confirm import confirm
 from wavegate_controller.web.gates import gate_cards, request_share
+from wavegate_controller.web.headers import harden
 from wavegate_controller.web.history import lines, wave_times
 
-_HEADERS: Final = {
-    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
-    "connect-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
-}
 #: Where a person must act, in the order of urgency; then what moves by itself; the rest follows.
 _NEEDS_A_PERSON: Final = ("stopped", "cannot_measure", "rolled_back", "awaiting_approval", "paused")
 _MOVES: Final = ("running",)
 #: Where the command line looks for a controller unless it is told.
 _DEFAULT_URL: Final = "http://127.0.0.1:8080"
+#: The forms have few and short fields.
+_MAX_BODY: Final = 64 * 1024
 #: How much of a rollout's past the page of a flag reads, and how many lines of it are shown.
 _LOOKS: Final = 200
 _MOVES_BEYOND: Final = 50
@@ -38,16 +37,11 @@ _LINES: Final = 60
 def make_web(services: Services, identity: Identity) -> Blueprint:
     """The pages, to be mounted at the root."""
     web = Blueprint("web", __name__, template_folder="templates", static_folder="static", static_url_path="/assets")
-    web.after_request(_harden)
+    web.after_request(harden)
     for words in sentences.FILTERS:
         web.add_app_template_filter(words)
 
-    @web.before_request
-    def identify() -> None:
-        if "\0" in request.path or "\0" in request.args.get("environment", ""):
-            abort(HTTPStatus.NOT_FOUND)
-        if request.endpoint != "web.static" and identity.identify() is None:
-            abort(HTTPStatus.UNAUTHORIZED)
+    web.before_request(partial(_identify, identity))
 
     @web.url_defaults
     def stay_in_the_environment(endpoint: str, values: dict[str, Any]) -> None:
@@ -60,9 +54,15 @@ def make_web(services: Services, identity: Identity) -> Blueprint:
         return {
             "say": sentences,
             "environment": request.args.get("environment", services.environment),
+            "environments": [each.name for each in list_environments(services, by=principal())],
+            "person": principal(),
+            "is_open": identity.is_open,
+            "csrf": csrf(),
             "notice": services.provider.notice,
             "controller_url": None if url == _DEFAULT_URL else url,
         }
+
+    add_account(web, services, identity)
 
     @web.get("/")
     def overview() -> str:
@@ -112,11 +112,17 @@ def make_web(services: Services, identity: Identity) -> Blueprint:
     return web
 
 
-def _harden(response: Response) -> Response:
-    response.headers.update(_HEADERS)
-    if response.mimetype == "text/html":
-        response.headers["Cache-Control"] = "no-store"
-    return response
+def _identify(identity: Identity) -> Response | None:
+    """Let in whom we know, and show others where to sign in."""
+    request.max_content_length = _MAX_BODY
+    if "\0" in request.path or "\0" in request.args.get("environment", ""):
+        abort(HTTPStatus.NOT_FOUND)
+    if request.endpoint == "web.static" or identity.identify() is not None:
+        return None
+    if request.method != "GET":
+        abort(HTTPStatus.UNAUTHORIZED)
+    then = request.full_path.rstrip("?")
+    return cast("Response", redirect(url_for("door.login", next=None if then == "/" else then)))
 
 
 def _groups(views: Sequence[FlagView]) -> list[tuple[str, str, list[FlagView]]]:

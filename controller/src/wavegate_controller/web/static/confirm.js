@@ -12,7 +12,11 @@ form?.addEventListener("submit", async (submitted) => {
   try {
     const answer = await fetch(form.dataset.act, {
       method: "POST",
-      headers: { "Content-Type": "application/json", Accept: "application/json" },
+      headers: {
+        "Content-Type": "application/json",
+        Accept: "application/json",
+        "Wavegate-CSRF": document.querySelector("meta[name=wavegate-csrf]")?.content ?? "",
+      },
       body: JSON.stringify(said),
     });
     if (answer.ok) {

@@ -89,6 +89,10 @@ function unreached(reason) {
 async function refresh() {
   try {
     const response = await fetch(location.href, { cache: "no-store", signal: AbortSignal.timeout(PATIENCE) });
+    if (response.redirected && new URL(response.url).pathname === "/login") {
+      location.reload();
+      return;
+    }
     if (response.status >= 500) {
       unreached(`answers with error ${response.status}`);
       return;

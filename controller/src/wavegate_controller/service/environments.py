@@ -1,0 +1,42 @@
+"""Environments: each with flags, rollouts, revisions and keys of its own."""
+
+from collections.abc import Sequence
+
+from wavegate_controller.domain.access import EVERYWHERE, Permission, Principal
+from wavegate_controller.domain.environment import Environment
+from wavegate_controller.service.auditing import note
+from wavegate_controller.service.publish import next_revision
+from wavegate_controller.service.services import Services
+
+
+def create_environment(services: Services, name: str, *, description: str = "", by: Principal) -> Environment:
+    """A new one, with an empty ruleset that apps may fetch at once.
+
+    Raises:
+        Invalid: the name is none.
+        Conflict: it is taken.
+        Forbidden: they may not.
+    """
+    by.require(Permission.ADMINISTER, EVERYWHERE)
+    now = services.clock.now()
+    environment = Environment(name=name, description=description, created_at=now)
+    with services.store.transaction() as work:
+        work.environments.add(environment)
+        note(
+            work,
+            by=by,
+            action="environment.create",
+            subject=name,
+            environment=name,
+            now=now,
+            after={"description": description},
+        )
+        ruleset = work.rulesets.latest(name) or next_revision(work, name, now=now)
+    services.sink.publish(ruleset)
+    return environment
+
+
+def list_environments(services: Services, *, by: Principal) -> Sequence[Environment]:
+    """Those that they may see, by name."""
+    with services.store.transaction() as work:
+        return [each for each in work.environments.list() if by.may(Permission.READ, each.name)]
