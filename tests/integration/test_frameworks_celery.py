@@ -78,4 +78,5 @@ def test_forked_workers_count_every_task_once(run, controller, tmp_path):
     assert sum(sum(arm.get("bad", {}).get("error", [])) for _, arm in arms) == 3
     assert sum(sum(arm.get("values", {}).get("cost_usd", [])) for _, arm in arms) == pytest.approx(30 * 0.002)
     assert {arm["variant"] for _, arm in arms if sum(arm.get("requests", []))} == {"on"}
-    assert len({instance for instance, arm in arms if sum(arm.get("requests", []))}) == 2
+    # On a busy machine one of the two workers may take all tasks.
+    assert len({instance for instance, arm in arms if sum(arm.get("requests", []))}) in (1, 2)
