@@ -42,7 +42,7 @@ def proxy(plane, tmp_path):
         pytest.skip("there is no nginx here, and no apt to fetch it with")
     port = free_port()
     text = CONFIGURATION.read_text(encoding="utf-8")
-    text = text.replace("127.0.0.1:8080", f"127.0.0.1:{plane.port}").replace("listen 8443", f"listen 127.0.0.1:{port}")
+    text = text.replace("127.0.0.1:8080", f"127.0.0.1:{plane.port}").replace("listen 8088", f"listen 127.0.0.1:{port}")
     # Where nginx may write without being root.
     places = "".join(
         f"    {name}_temp_path {tmp_path / name};\n" for name in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")

@@ -12,6 +12,7 @@ from openfeature.evaluation_context import EvaluationContext
 
 from support.data_plane import KEY, DataPlane, following
 from support.live_controller import live_controller
+from wavegate_controller.delivery import Ofrep
 
 ONE, BULK = "/ofrep/v1/evaluate/flags/", "/ofrep/v1/evaluate/flags"
 AUTHORISED = {"Authorization": f"Bearer {KEY}"}
@@ -449,3 +450,12 @@ class TestThePublishedProvider:
         clear_providers()
 
         assert (details.value, details.error_message) == (True, "unauthorized")
+
+
+def test_a_mistake_of_ours_is_an_answer_that_clients_know(own, monkeypatch):
+    monkeypatch.setattr(Ofrep, "_evaluator", lambda *_: 1 / 0)
+
+    answer = post(own, ONE + "search")
+
+    assert answer.status_code == 500
+    jsonschema.validate(answer.json(), FAILURE)

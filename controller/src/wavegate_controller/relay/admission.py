@@ -194,7 +194,9 @@ class Admission:
         while True:
             await asyncio.sleep(self._every)
             for shown in {b"", *(shown for _, shown in self._holding.values())}:
-                await self._settle(shown)
+                if isinstance(await self._settle(shown), NoAnswer):
+                    # Nor will it say about others now, and each would have to wait for a time-out.
+                    break
 
 
 def _read(memory: Path | None) -> dict[str, str]:
