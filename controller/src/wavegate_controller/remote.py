@@ -1,5 +1,6 @@
 """A controller somewhere else: its HTTP API as methods. The door to requests for the CLI and the demo."""
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from http import HTTPStatus
 from itertools import islice
@@ -11,6 +12,8 @@ import requests
 #: A document of the API, as JSON gave it (docs/api.md).
 Document = dict[str, Any]
 
+#: Longer than the controller is silent on a stream by default.
+_SILENCE_SECONDS: Final = 60.0
 #: The largest that the API gives.
 _PAGE: Final = 500
 _LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
@@ -263,6 +266,31 @@ class RemoteController:
         """Who is connected, those furthest behind first."""
         return list(self.pages("delivery/clients"))
 
+    def events(self, *, after: int | None = None) -> Iterator[Document | None]:
+        """What happens, as it happens, until the stream ends; None as a sign of life."""
+        headers = {} if after is None else {"Last-Event-ID": str(after)}
+        query = None if self._environment is None else {"environment": self._environment}
+        try:
+            response = self._session.get(
+                f"{self.url}/api/v1/events",
+                headers=headers,
+                params=query,
+                auth=self._authorize,
+                timeout=(self._timeout, _SILENCE_SECONDS),
+                stream=True,
+                allow_redirects=False,
+            )
+            with response:
+                if not response.ok:
+                    raise _problem(response)
+                for line in response.iter_lines():
+                    if line.startswith(b"data: {") and line != b"data: {}":
+                        yield json.loads(line.removeprefix(b"data: "))
+                    else:
+                        yield None
+        except requests.RequestException as error:
+            raise RemoteUnreachable(f"the events of {self.url} have ended: {error}") from None
+
     def status(self) -> Document:
         """Environment, ruleset revision in force, and the controller's version."""
         return self._ask("GET", "status")
@@ -355,12 +383,7 @@ class RemoteController:
             detail = f"{self.url} answered {response.status_code} without JSON; is it a Wavegate controller?"
             raise RemoteProblem(response.status_code, response.reason or "", detail)
         if not response.ok:
-            raise RemoteProblem(
-                response.status_code,
-                document.get("title", ""),
-                document.get("detail", ""),
-                document.get("errors", ()),
-            )
+            raise _problem(response)
         return document
 
     def _send(
@@ -395,6 +418,17 @@ class RemoteController:
         if self._token:
             request.headers["Authorization"] = f"Bearer {self._token}"
         return request
+
+
+def _problem(response: requests.Response) -> RemoteProblem:
+    try:
+        document = response.json()
+    except requests.JSONDecodeError:
+        document = {}
+    if not isinstance(document, dict):
+        document = {}
+    title, detail, errors = document.get("title", ""), document.get("detail", ""), document.get("errors", ())
+    return RemoteProblem(response.status_code, title or response.reason or "", detail, errors)
 
 
 def _signed(actor: str | None, document: Mapping[str, Any]) -> Mapping[str, Any]:

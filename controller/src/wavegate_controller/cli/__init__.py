@@ -36,6 +36,10 @@ COMMANDS: Final = {
     "apply": "Make everything as the files say, or nothing.",
     "export": "Print an environment as files for `wavegate apply`, all in one or each in its own.",
     "schema": "Print the JSON Schema of the files that `wavegate apply` takes, for editors and checks.",
+    "status": "What the controller serves.",
+    "events": "Follow what happens, one line for each event, until Ctrl-C.",
+    "doctor": "Look at everything that a controller needs, and say what to do about what is wrong.",
+    "completion": "Print the completion of this command for a shell.",
     "db": "Bring the database to this version, or check that it is.",
 }
 
