@@ -16,6 +16,8 @@ from support.live_controller import WAVEGATE, environment
 from support.waiting import wait_until
 from wavegate import Client
 from wavegate_controller.cli import main
+from wavegate_controller.delivery import Grant
+from wavegate_controller.delivery.keys import hash_of
 from wavegate_controller.relay import Relay, RelaySettings
 
 ANOTHER = "another key for production, as long"
@@ -187,6 +189,32 @@ class TestKeys:
             plane.publish(1)
             with relayed(plane.url, key=None) as relay:
                 wait_until(lambda: serves(relay, 1, headers={}))
+
+                # Whatever key is shown there is as good as none.
+                assert get(relay, headers={"Authorization": "Bearer made-up"}).status_code == 200
+                assert relay.relay.app.holding == 1
+
+    def test_are_needed_as_soon_as_the_upstream_asks_for_them(self):
+        with DataPlane(keys={}) as plane:
+            plane.keys.replace({}, unkeyed="production")
+            plane.publish(1)
+            with relayed(plane.url, key=None) as relay:
+                wait_until(lambda: serves(relay, 1))
+                plane.allow({KEY: "production"})
+
+                wait_until(lambda: get(relay, headers={}).status_code == 401)
+                assert get(relay).status_code == 200
+
+    def test_of_other_environments_get_nothing_where_this_one_needs_none(self):
+        staging = "a key for staging, as long and random"
+        with DataPlane() as plane:
+            plane.keys.replace({hash_of(staging): Grant(key_id="s", environment="staging")}, unkeyed="production")
+            plane.publish(1)
+            plane.publish(1, environment="staging")
+            with relayed(plane.url, key=None) as relay:
+                wait_until(lambda: serves(relay, 1, headers={}))
+
+                assert get(relay, headers={"Authorization": f"Bearer {staging}"}).status_code == 503
 
     def test_of_other_environments_get_nothing(self):
         staging = "a key for staging, as long and random"

@@ -24,9 +24,9 @@ from wavegate_controller.relay.upstream import RELAYS, DoesNotHold, Holds, NoAns
 
 _log: Final = logging.getLogger("wavegate")
 _PREFIXES: Final = ("/sdk/", "/ofrep/", "/flagd/")
-#: Keys that hold are as many as the upstream gave out; of those that do not, so many are remembered, for so long.
-_MOST_REFUSED: Final = 10_000
-_REFUSED_SECONDS: Final = 5.0
+#: Keys that hold are as many as the upstream gave out; of all others so many are remembered, for so long.
+_MOST_ASKED: Final = 10_000
+_ASKED_SECONDS: Final = 5.0
 #: Keys that may wait to be asked about. More at once are no apps.
 _MOST_WAITING: Final = 256
 #: Relays in a row; nobody needs more, and a circle that is not seen otherwise ends here.
@@ -67,7 +67,7 @@ class Admission:
         #: By the hash of the key: what it allows, and the header to ask about it with. The empty header is no key.
         self._holding: dict[str, tuple[Grant, bytes]] = {}
         self._remembered = _read(memory)
-        self._refused: OrderedDict[bytes, float] = OrderedDict()
+        self._asked: OrderedDict[bytes, float] = OrderedDict()
         self._waiting: dict[bytes, asyncio.Future[Standing]] = {}
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="wavegate-admission")
         self._task: asyncio.Task[None] | None = None
@@ -125,14 +125,15 @@ class Admission:
 
     async def _is_settled(self, shown: bytes, through: tuple[str, ...]) -> bool:
         """Whether the data plane can tell by itself now."""
-        if self._keys.grant(shown) is not None:
+        key_hash = _hash(shown)
+        if key_hash in self._holding:
             return True
-        refused = self._refused.get(shown)
-        if refused is not None and asyncio.get_running_loop().time() - refused < _REFUSED_SECONDS:
+        asked = self._asked.get(shown)
+        if asked is not None and asyncio.get_running_loop().time() - asked < _ASKED_SECONDS:
             return True
         if len(self._waiting) >= _MOST_WAITING:
             return False
-        return not isinstance(await self._settle(shown, through), NoAnswer) or self._keys.grant(shown) is not None
+        return not isinstance(await self._settle(shown, through), NoAnswer) or key_hash in self._holding
 
     async def _settle(self, shown: bytes, through: tuple[str, ...] = ()) -> Standing:
         """Ask about a key, once for all who wait for it, and act on what is said."""
@@ -147,21 +148,25 @@ class Admission:
         return standing
 
     def _act(self, shown: bytes, standing: Standing) -> None:
-        key_hash = hash_of(key_in(shown)) if shown else ""
+        key_hash = _hash(shown)
         known = self._holding.get(key_hash)
         if standing.relays or not isinstance(standing, NoAnswer):
             self._follow(standing.relays)
         match standing:
+            case Holds(environment=environment) if shown and self._is_open_to(environment):
+                # Any key holds there, so that there is nothing to remember of this one.
+                self._note(shown)
             case Holds(environment=environment):
                 grant = Grant(key_id=key_hash[:16], environment=environment)
-                self._refused.pop(shown, None)
+                self._asked.pop(shown, None)
                 if known is None or known[0] != grant:
                     self._holding[key_hash] = grant, shown
                     self._tell()
             case DoesNotHold():
-                self._refused[shown] = asyncio.get_running_loop().time()
-                if len(self._refused) > _MOST_REFUSED:
-                    self._refused.popitem(last=False)
+                if not shown:
+                    # What was as good as no key must be asked about now.
+                    self._asked.clear()
+                self._note(shown)
                 self._remembered.pop(key_hash, None)
                 if known is not None:
                     del self._holding[key_hash]
@@ -169,6 +174,17 @@ class Admission:
             case NoAnswer() if known is None and key_hash in self._remembered:
                 self._holding[key_hash] = Grant(key_id=key_hash[:16], environment=self._remembered[key_hash]), shown
                 self._tell()
+
+    def _is_open_to(self, environment: str) -> bool:
+        unkeyed = self._holding.get("")
+        return unkeyed is not None and unkeyed[0].environment == environment
+
+    def _note(self, shown: bytes) -> None:
+        """It was asked about a moment ago, and needs no entry of its own."""
+        self._asked[shown] = asyncio.get_running_loop().time()
+        self._asked.move_to_end(shown)
+        if len(self._asked) > _MOST_ASKED:
+            self._asked.popitem(last=False)
 
     def _tell(self) -> None:
         """These keys hold from now on."""
@@ -197,6 +213,10 @@ class Admission:
                 if isinstance(await self._settle(shown), NoAnswer):
                     # Nor will it say about others now, and each would have to wait for a time-out.
                     break
+
+
+def _hash(shown: bytes) -> str:
+    return hash_of(key_in(shown)) if shown else ""
 
 
 def _read(memory: Path | None) -> dict[str, str]:
