@@ -386,8 +386,9 @@ print(json.dumps([os.waitpid(child, 0)[1] for child in children]))
     assert sum(sum(arm.get("bad", {}).get("fallback", ())) for arm in arms) == all_requests / 2
     assert sum(sum(arm.get("values", {}).get("tokens", ())) for arm in arms) == all_requests * 3
     assert sum(one["count"] for post in posts for one in post["evaluations"]) == 2 * all_requests
-    # Four processes with the same 200 users each.
-    assert sum(arm.get("exposed_users", 0) for arm in arms) == 4 * 200
+    # Four processes with the same 200 users each, told apart by 20 bits of their hash, whose seed forks share: in one
+    # run of fifty two users are one, in all four.
+    assert sum(arm.get("exposed_users", 0) for arm in arms) in (4 * 200, 4 * 199)
     for instance in {post["instance"] for post in posts}:
         numbers = [post["sequence"] for post in posts if post["instance"] == instance]
         assert numbers == list(range(1, len(numbers) + 1))
