@@ -39,12 +39,13 @@ from wavegate_controller.delivery.asgi import Application
 from wavegate_controller.delivery.keys import hash_of
 from wavegate_controller.delivery.protocol import BoundedProtocol
 from wavegate_controller.documents.counts import BOUNDS
-from wavegate_controller.domain.access import SYSTEM
+from wavegate_controller.domain.access import EVERYWHERE, SYSTEM, Role
 from wavegate_controller.domain.credential import Credential
 from wavegate_controller.domain.errors import Invalid
 from wavegate_controller.identity import FixedToken, Identity
 from wavegate_controller.keyring import Keyring
 from wavegate_controller.notify import OutsideMessenger, Sender
+from wavegate_controller.oidc import OidcProvider
 from wavegate_controller.passwords import Argon2Passwords
 from wavegate_controller.ports import EVENTS, MetricHistory, MetricProvider, Store
 from wavegate_controller.providers import Access, PrometheusProvider, ScrapeProvider
@@ -195,6 +196,24 @@ def _grants(config: Config, good: Mapping[str, Credential]) -> dict[str, Grant]:
     return fixed | stored
 
 
+def _identity_provider(config: Config) -> OidcProvider | None:
+    if not config.oidc_issuer:
+        return None
+    secret = config.oidc_client_secret
+    return OidcProvider(
+        config.oidc_issuer,
+        client_id=config.oidc_client_id,
+        client_secret=secret.get_secret_value() if secret else None,
+        scopes=config.oidc_scopes,
+        claims=(config.oidc_name_claim, config.oidc_groups_claim),
+        roles={
+            group: {EVERYWHERE: roles} if isinstance(roles, Role) else roles
+            for group, roles in config.oidc_roles.items()
+        },
+        label=config.oidc_label,
+    )
+
+
 def make_identity(services: Services, config: Config) -> Identity:
     """Tells who sends a request, as the settings have it."""
     return Identity(
@@ -263,7 +282,7 @@ def make_flask(services: Services, recorder: PrometheusRecorder, config: Config)
     # Documents are written in the order that people read them.
     cast("Any", app.json).sort_keys = False
     identity = make_identity(services, config)
-    provider = None
+    provider = _identity_provider(config)
     app.register_blueprint(make_api(services, identity))
     app.register_blueprint(make_web(services, identity))
     app.register_blueprint(make_door(services, identity, provider, public_url=config.public_url))

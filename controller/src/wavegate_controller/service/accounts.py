@@ -165,6 +165,12 @@ def accept(services: Services, secret: str, password: str) -> User:
         return _set_password(work, user, hashed, by=user.principal, now=now)
 
 
+def has_password(services: Services, *, by: Principal) -> bool:
+    """Whether it is here that they show who they are."""
+    with services.store.transaction() as work:
+        return work.users.get(by.name).password_hash is not None
+
+
 def change_password(services: Services, current: str, password: str, *, keep: str | None, by: Principal) -> None:
     """Somebody's own; all of their sessions end but the one to keep.
 

@@ -19,6 +19,7 @@ MAY: Final = {
     Permission.READ: "see flags, rollouts and why they stand where they do",
     Permission.AUDIT: "read the audit",
     Permission.EDIT: "create and change flags and rollouts, stop them and take them back",
+    Permission.REPORT_ALERTS: "report alerts",
     Permission.APPROVE: "approve, reject and promote waves",
     Permission.ADMINISTER: "manage people, tokens, keys and environments",
 }
@@ -32,7 +33,7 @@ def add_account(web: Blueprint, services: Services, identity: Identity) -> None:
         text = render_template(
             "web/account.html",
             person=person,
-            has_account=person.kind is Kind.USER,
+            has_password=person.kind is Kind.USER and accounts.has_password(services, by=person),
             standings=_standings(person),
             problem=problem,
             done=done,
