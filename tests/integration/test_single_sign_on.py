@@ -8,14 +8,16 @@ import pytest
 import requests
 from flask import Flask
 
-from support import control_plane
+from support.database import database
 from support.identity_provider import CLIENT, identity_provider
 from support.people import person
+from support.world import World
 from wavegate_controller.domain.access import EVERYWHERE, Role
 from wavegate_controller.identity import Identity
 from wavegate_controller.oidc import OidcProvider
 from wavegate_controller.service import accounts, credentials
 from wavegate_controller.service.publish import publish_latest
+from wavegate_controller.store import SqlStore
 from wavegate_controller.web import make_door, make_web
 
 ROLES = {
@@ -32,8 +34,9 @@ def provider():
 
 
 @pytest.fixture
-def world(tmp_path):
-    with control_plane.world(tmp_path) as world:
+def world(new_sqlite_url):
+    with database(new_sqlite_url) as engine:
+        world = World.over(SqlStore(engine))
         # Tokens carry the provider's time.
         world.clock._now = datetime.fromtimestamp(time.time(), UTC)
         publish_latest(world.services)
