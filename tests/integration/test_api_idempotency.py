@@ -89,14 +89,14 @@ def test_a_key_that_makes_no_sense_is_refused(api, key):
 
 
 def test_of_many_at_once_one_is_carried_out(world):
-    together, answers = Barrier(5), []
+    together, answers = Barrier(5, timeout=60), []
 
-    def ask():
-        client = control_plane.client(world.services, **TOKENS)
+    def ask(client):
         together.wait()
         answers.append(create(client))
 
-    threads = [Thread(target=ask) for _ in range(5)]
+    clients = [control_plane.client(world.services, **TOKENS) for _ in range(5)]
+    threads = [Thread(target=ask, args=(client,)) for client in clients]
     for thread in threads:
         thread.start()
     for thread in threads:

@@ -98,15 +98,15 @@ def test_what_says_its_version_in_the_body_says_it_in_the_header_too(api):
 
 
 def test_of_several_who_have_read_the_same_version_one_wins(world):
-    together, answers = Barrier(4), []
+    together, answers = Barrier(4, timeout=60), []
+    clients = [control_plane.client(world.services) for _ in range(4)]
+    etag = clients[0].get(ROLLOUT).headers["ETag"]
 
-    def promote():
-        client = control_plane.client(world.services)
-        etag = client.get(ROLLOUT).headers["ETag"]
+    def promote(client):
         together.wait()
         answers.append(client.post(f"{ROLLOUT}/promote", json=ADA, headers=match(etag)).status_code)
 
-    threads = [Thread(target=promote) for _ in range(4)]
+    threads = [Thread(target=promote, args=(client,)) for client in clients]
     for thread in threads:
         thread.start()
     for thread in threads:
