@@ -12,6 +12,7 @@ from wavegate_controller.domain.errors import (
     ControllerError,
     EventRefused,
     Forbidden,
+    HistoryLost,
     InProgress,
     Invalid,
     NotFound,
@@ -31,6 +32,7 @@ PROBLEMS: Final[dict[type[ControllerError], tuple[HTTPStatus, str, str]]] = {
     EventRefused: (HTTPStatus.CONFLICT, "event-refused", "Not possible in this state"),
     InProgress: (HTTPStatus.CONFLICT, "in-progress", "Being carried out at this moment"),
     StaleVersion: (HTTPStatus.CONFLICT, "stale-version", "Changed by somebody else meanwhile"),
+    HistoryLost: (HTTPStatus.BAD_GATEWAY, "history-lost", "The metrics server's past cannot be read"),
 }
 
 

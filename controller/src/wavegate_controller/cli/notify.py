@@ -36,13 +36,15 @@ def show_all(session: Session) -> None:
     help="apprise's URL of a service, such as slack://…, or where to post. Better in $WAVEGATE_CHANNEL_URL.",
 )
 @click.option("--webhook", is_flag=True, help="A signed POST instead of a service.")
-@click.option("--in", "environment", metavar="ENVIRONMENT", default="*", help="Only messages of this environment.")
+@click.option("--in", "in_environment", metavar="ENVIRONMENT", default="*", help="Only messages of this environment.")
 @click.option("--on", "actions", metavar="ACTION", multiple=True, help="Such as rollout.roll_back; give it for each.")
 @click.option(
     "--least", type=click.Choice(["info", "warning", "critical"]), default="info", show_default=True, help="How loud."
 )
 @speaks_to_controller
-def add(session: Session, /, name: str, address: str | None, webhook: bool, **wants: object) -> None:
+def add(
+    session: Session, /, name: str, address: str | None, webhook: bool, in_environment: str, **wants: object
+) -> None:
     """A new channel NAME. A webhook is signed with the secret in $WAVEGATE_CHANNEL_SECRET, if there is one.
 
     Every user of a machine can read the others' command lines, so a URL that holds a secret belongs into the variable.
@@ -50,6 +52,7 @@ def add(session: Session, /, name: str, address: str | None, webhook: bool, **wa
     if address is None:
         address = click.prompt("URL of the channel", hide_input=True)
     document: Document = {"name": name, "type": "webhook" if webhook else "service", "url": address}
+    document["environment"] = in_environment
     document |= {name: list(value) if isinstance(value, tuple) else value for name, value in wants.items()}
     if secret := os.environ.get("WAVEGATE_CHANNEL_SECRET"):
         document["secret"] = secret
