@@ -54,7 +54,7 @@ class Machine(RuleBasedStateMachine):
         number = next(numbers)
         self.flag, self.needed = f"feature-{number}", f"base-{number}"
         self.client = control_plane.client(self.world.services)
-        self.reading: Any = PASS
+        self.reading = PASS
         self.revision = 0
         self.world.metrics.on_query = None
         self.send("PUT", "freeze-windows", freeze_windows=[], actor="root")
@@ -293,8 +293,16 @@ class Machine(RuleBasedStateMachine):
     def prerequisite_is_met(self) -> bool:
         return "off" in self.send("GET", f"flags/{self.flag}")["prerequisites"][0]["variants"]
 
+    @property
+    def reading(self) -> Any:
+        """What the metrics server says."""
+        return self.world.metrics.value
+
+    @reading.setter
+    def reading(self, reading: Any) -> None:
+        self.world.metrics.value = reading
+
     def rollout(self) -> Any:
-        self.world.metrics.value = self.reading
         return self.send("GET", f"rollouts/{self.rollout_id}")
 
     def send(self, method: str, path: str, *, allow: tuple[int, ...] = (200, 201), **body: Any) -> Any:

@@ -302,6 +302,16 @@ def test_a_clock_that_is_set_back_bakes_nothing_and_a_breach_still_acts(story: S
     assert story.ask("GET", f"decisions/{after['latest_decision']['id']}/explanation")["agrees"] is True
 
 
+def test_a_rollout_that_is_made_after_the_clock_was_set_back_is_the_newest_and_serves(story: Story):
+    story.rollout()
+    story.act("roll_back")
+    story.world.clock.advance(hours=-1)
+    again = story.rollout()
+
+    assert (again["id"], story.shown("ai")["id"]) == ("ai:2", "ai:2")
+    assert story.world.served("ai") == 10_000
+
+
 # Pins
 
 

@@ -384,7 +384,10 @@ def _add(services: Services, rollout: Rollout, *, by: Principal) -> Rollout:
                 raise Conflict(
                     f"flag {rollout.flag_key!r} has a rollout that has not ended, {each.id!r} ({each.state})"
                 )
-        numbered = replace(rollout, id=f"{rollout.flag_key}:{work.rollouts.next_number(rollout.flag_key)}")
+        # The newest rollout decides what is served, and is the newest even if the clock was set back meanwhile.
+        created_at = max([rollout.created_at, *(each.created_at for each in earlier)])
+        number = work.rollouts.next_number(rollout.flag_key)
+        numbered = replace(rollout, id=f"{rollout.flag_key}:{number}", created_at=created_at)
         work.rollouts.add(numbered)
         note(
             work,
