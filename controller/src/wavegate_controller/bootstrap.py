@@ -16,7 +16,7 @@ import uvicorn
 from a2wsgi import WSGIMiddleware
 from flask import Flask, Response
 
-from wavegate_controller.api import make_api
+from wavegate_controller.api import HEALTH, make_api
 from wavegate_controller.clock import SystemClock
 from wavegate_controller.config import Config
 from wavegate_controller.delivery import (
@@ -55,7 +55,7 @@ from wavegate_controller.service.accounts import first_admin, invite
 from wavegate_controller.service.happenings import happening_to_document, happenings, newest
 from wavegate_controller.service.publish import follow, publish_latest
 from wavegate_controller.service.services import Services
-from wavegate_controller.store import SqlStore, migrate, open_engine
+from wavegate_controller.store import OnlyProcess, SqlStore, migrate, open_engine
 from wavegate_controller.telemetry import PrometheusRecorder
 from wavegate_controller.web import make_door, make_web
 
@@ -74,28 +74,37 @@ class Controller:
 
     Attributes:
         app: the ASGI application, data plane and control plane.
+        reconciler: watches; None where other processes do.
+        sender: tells people; None where other processes do.
+        alone: keeps other processes away from a database that takes only one.
     """
 
     services: Services
     hub: Hub
     feed: Feed
     app: Delivery
-    reconciler: Reconciler
-    sender: Sender
+    reconciler: Reconciler | None
+    sender: Sender | None
     keyring: Keyring
+    alone: OnlyProcess
 
     def start(self) -> None:
         """Serve the stored ruleset and begin to watch."""
         follow(self.services)
         publish_latest(self.services)
         self.keyring.start()
-        self.reconciler.start()
-        self.sender.start()
+        if self.reconciler:
+            self.reconciler.start()
+        if self.sender:
+            self.sender.start()
 
     def close(self) -> None:
-        """Watch no longer."""
-        self.reconciler.close()
-        self.sender.close()
+        """Watch no longer, and leave to others what was claimed."""
+        if self.sender:
+            self.sender.close()
+        if self.reconciler:
+            self.reconciler.close()
+            self.reconciler.leave()
         self.keyring.close()
 
 
@@ -106,6 +115,7 @@ def build(config: Config) -> Controller:
         Invalid: a setting cannot be used.
     """
     engine = open_engine(config.database_url)
+    alone = OnlyProcess(engine)
     migrate.upgrade(engine)
     recorder = PrometheusRecorder()
     hub = Hub(
@@ -127,11 +137,14 @@ def build(config: Config) -> Controller:
         hub=hub,
         feed=feed,
         app=Delivery(
-            _data_plane(config, hub, counts, keys) | {"/api/": FeedRoutes(feed, control_plane)}, otherwise=control_plane
+            (_data_plane(config, hub, counts, keys) if "data" in config.roles else {})
+            | ({"/api/": FeedRoutes(feed, control_plane)} if "control" in config.roles else {}),
+            otherwise=control_plane,
         ),
-        reconciler=Reconciler(services, every=config.tick),
-        sender=Sender(services),
+        reconciler=Reconciler(services, every=config.tick) if "reconcile" in config.roles else None,
+        sender=Sender(services) if "reconcile" in config.roles else None,
         keyring=_keyring(services, keys, config),
+        alone=alone,
     )
 
 
@@ -277,15 +290,18 @@ def make_webhooks(config: Config) -> Webhooks:
 
 
 def make_flask(services: Services, recorder: PrometheusRecorder, config: Config) -> Flask:
-    """The control plane: API, pages, own metrics."""
+    """The control plane: API and pages; own health and metrics, which every process shows."""
     app = Flask(__name__, static_folder=None)
     # Documents are written in the order that people read them.
     cast("Any", app.json).sort_keys = False
     identity = make_identity(services, config)
-    provider = _identity_provider(config)
-    app.register_blueprint(make_api(services, identity))
-    app.register_blueprint(make_web(services, identity))
-    app.register_blueprint(make_door(services, identity, provider, public_url=config.public_url))
+    if "control" in config.roles:
+        provider = _identity_provider(config)
+        app.register_blueprint(make_api(services, identity))
+        app.register_blueprint(make_web(services, identity))
+        app.register_blueprint(make_door(services, identity, provider, public_url=config.public_url))
+    else:
+        app.register_blueprint(make_api(services, identity, parts=HEALTH))
 
     @app.get("/metrics")
     def metrics() -> Response:
@@ -307,11 +323,11 @@ def serve(config: Config) -> None:
     controller = build(config)
     controller.start()
     host, port = listener.getsockname()[:2]
-    _log.info("action=serving url=http://%s:%d environment=%s", host, port, config.environment)
-    _say_how_to_come_in(controller.services, config, f"http://{host}:{port}")
+    _log.info("action=serving url=http://%s:%d environment=%s role=%s", host, port, config.environment, config.role)
+    if "control" in config.roles:
+        _say_how_to_come_in(controller.services, config, f"http://{host}:{port}")
     run(controller.app, listener, controller.hub, controller.feed)
     controller.close()
-    controller.reconciler.leave()
     _log.info("action=stopped")
     logging.shutdown()
     # A look that waits for a hanging Prometheus would keep the process for its whole time-out. It is not worth that:

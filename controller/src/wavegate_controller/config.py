@@ -30,6 +30,8 @@ OTHERS: Final = frozenset(
 )
 #: Options of `wavegate relay`.
 _OF_RELAYS: Final = "WAVEGATE_RELAY_"
+#: API and pages; rulesets for apps; the watch over rollouts.
+ROLES: Final = ("control", "data", "reconcile")
 _SHORTEST_SECRET: Final = 16
 #: Chat, mail and pagers. What apprise can post to any host (json, xml, form) or do on this machine is left out.
 _SERVICES: Final = (
@@ -70,6 +72,10 @@ class Config(Document):
 
     host: str = Field(default="127.0.0.1", description="Address to listen on.")
     port: int = Field(default=8080, ge=0, le=65535, description="Port to listen on; 0 takes a free one.")
+    role: str = Field(
+        default=",".join(ROLES),
+        description="What this process does, some of `control`, `data` and `reconcile`; less than all with PostgreSQL.",
+    )
     environment: str = Field(default="production", description="Name of the environment that this controller serves.")
     open: bool = Field(
         default=False,
@@ -218,6 +224,16 @@ class Config(Document):
             raise Invalid(
                 "scrape_targets", f"are given beside {beside[0]}", "one of the two; with Prometheus all gates work"
             )
+        if not self.roles or not self.roles <= frozenset(ROLES):
+            raise Invalid(
+                "role", f"{self.role!r} names no roles", f"some of {', '.join(ROLES)}, with commas in between"
+            )
+        if self.roles != frozenset(ROLES) and self.database_url.startswith("sqlite"):
+            raise Invalid(
+                "role",
+                f"{self.role!r} leaves work to others, but SQLite is for one process",
+                "PostgreSQL, or all roles",
+            )
         for field, duration in (
             ("tick", self.tick),
             ("session_lifetime", self.session_lifetime),
@@ -241,6 +257,11 @@ class Config(Document):
             allowed=frozenset(self.alert_actions_allowed),
             without_rollout=self.alert_without_rollout,
         )
+
+    @property
+    def roles(self) -> frozenset[str]:
+        """What this process does."""
+        return frozenset(name for part in self.role.split(",") if (name := part.strip()))
 
     @property
     def tokens(self) -> Mapping[str, ApiToken]:

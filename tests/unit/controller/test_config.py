@@ -104,3 +104,23 @@ def test_every_setting_is_documented():
 
     assert documented == set(Config.model_fields)
     assert all(f"`{PREFIX}{name.upper()}`" in page for name in Config.model_fields)
+
+
+@pytest.mark.parametrize(
+    ("role", "problem"),
+    [
+        ("data", "leaves work to others, but SQLite is for one process"),
+        ("control,datum", "names no roles"),
+        (",", "names no roles"),
+    ],
+)
+def test_a_role_that_cannot_be_played_is_refused(role, problem):
+    with pytest.raises(Invalid, match=f"role: .*{problem}"):
+        load({"WAVEGATE_ROLE": role})
+
+
+def test_a_process_may_leave_roles_to_others_on_postgresql():
+    url = "postgresql+psycopg://db.example.com/wavegate"
+
+    assert load({"WAVEGATE_ROLE": "data, reconcile", "WAVEGATE_DATABASE_URL": url}).roles == {"data", "reconcile"}
+    assert load({}).roles == {"control", "data", "reconcile"}

@@ -1,5 +1,6 @@
 """The blueprint: what stands at which path, and what guards it."""
 
+from collections.abc import Sequence
 from functools import cache
 from typing import Any, Final
 
@@ -58,6 +59,8 @@ OPERATIONS: Final = (
     document,
     health,
 )
+#: What every process answers, whatever its role.
+HEALTH: Final = (health,)
 
 
 @document.get("/openapi.json", "Describe the API", answer=AnyShown)
@@ -71,12 +74,13 @@ def _described() -> dict[str, Any]:
     return describe(OPERATIONS)
 
 
-def make_api(services: Services, identity: Identity) -> Blueprint:
+def make_api(services: Services, identity: Identity, *, parts: Sequence[Operations] = OPERATIONS) -> Blueprint:
     """The API at /api/v1, and /healthz and /readyz beside it.
 
     Args:
         services: the world.
         identity: tells who sends a request.
+        parts: of the API; for a process that is not the control plane, `HEALTH` alone.
     """
     api = Blueprint("api", __name__)
     v1 = Blueprint("v1", __name__)
@@ -103,7 +107,7 @@ def make_api(services: Services, identity: Identity) -> Blueprint:
         response.cache_control.no_store = True
         return response
 
-    for part in OPERATIONS:
+    for part in parts:
         part.register(api if part.is_open else v1, services)
     api.register_blueprint(v1)
     errors.register(api)

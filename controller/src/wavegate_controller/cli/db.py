@@ -6,7 +6,7 @@ from wavegate_controller.cli.failure import Refused
 from wavegate_controller.cli.settings import takes_settings
 from wavegate_controller.config import Config
 from wavegate_controller.domain.errors import Invalid
-from wavegate_controller.store import migrate, open_engine
+from wavegate_controller.store import OnlyProcess, migrate, open_engine
 
 
 @click.group
@@ -18,7 +18,9 @@ def db() -> None:
 @takes_settings
 def upgrade(config: Config) -> None:
     """Create the database, or run the migrations that it lacks."""
-    migrate.upgrade(open_engine(config.database_url))
+    engine = open_engine(config.database_url)
+    OnlyProcess(engine)
+    migrate.upgrade(engine)
     click.echo("the database is up to date")
 
 

@@ -22,6 +22,7 @@ def _open(_context: click.Context, _option: click.Parameter, given: bool) -> Non
     callback=_open,
     help="To try it out on this machine: whoever reaches it may do everything under any name, and apps need no key.",
 )
+@click.option("--role", metavar="ROLES", help="Some of control,data,reconcile; less than all with PostgreSQL.")
 @takes_settings
 def serve(config: Config) -> None:
     """Run a controller until it gets SIGTERM or SIGINT."""

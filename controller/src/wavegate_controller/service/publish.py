@@ -51,6 +51,8 @@ def publish_latest(services: Services) -> None:
     """
     now = services.clock.now()
     with services.store.transaction() as work:
+        # Processes may start at the same time: what the first one adds, the others find.
+        work.rulesets.take_turn(services.environment)
         names = [each.name for each in work.environments.list()]
         if services.environment not in names:
             work.environments.add(Environment(name=services.environment, created_at=now))
