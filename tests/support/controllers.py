@@ -26,6 +26,7 @@ class ControllerProcess:
 
     def __init__(self, database_url: str, *, command: tuple[str | Path, ...] = (), **settings: str) -> None:
         variables = {"WAVEGATE_DATABASE_URL": database_url, "WAVEGATE_PORT": "0", "WAVEGATE_PROMETHEUS_URL": NOWHERE}
+        variables |= {"WAVEGATE_OPEN": "true"}
         self.log: list[str] = []
         self.process = subprocess.Popen(
             [sys.executable, "-IS", leash.__file__, str(os.getpid()), *(command or (WAVEGATE, "serve"))],
