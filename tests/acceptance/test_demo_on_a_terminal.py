@@ -69,6 +69,7 @@ def inject(terminal, *arguments):
     )
 
 
+@pytest.mark.slow
 def test_keys_and_a_second_terminal_break_things_and_q_gives_the_terminal_back(terminal):
     terminal.shows("holds:")
     terminal.press("p")

@@ -48,6 +48,7 @@ def wait_until_no_app_serves_the_candidate(stack):
     wait_until(lambda: all(stack.users.served(app, HARMFUL.key).since_candidate >= 100 for app in stack.apps))
 
 
+@pytest.mark.slow
 def test_a_person_promotes_pauses_resumes_and_rolls_back_and_every_app_follows(stack, wavegate):
     # An hour in each wave: what moves is moved by the person.
     plan = rollout_document(HARMFUL, bake="1h")

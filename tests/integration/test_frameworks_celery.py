@@ -62,6 +62,7 @@ def run(tmp_path, controller):
     return run
 
 
+@pytest.mark.slow
 def test_forked_workers_count_every_task_once(run, controller, tmp_path):
     users = [f"user-{number}" for number in range(30)] + ["unlucky"] * 3
     log = tmp_path / "worker.log"

@@ -175,6 +175,7 @@ class Pair(LocalPrometheus):
         return configuration
 
 
+@pytest.mark.slow
 def test_copies_of_the_counters_are_noticed_and_not_counted(tmp_path):
     app = App(None, "/metrics")
 

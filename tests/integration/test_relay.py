@@ -361,6 +361,7 @@ class TestCounts:
         assert "wavegate_requests_total" not in shown
 
 
+@pytest.mark.slow
 def test_the_controller_knows_how_far_a_revision_came_behind_relays(plane):
     def delivered(revision, clients):
         newest = plane.hub.revisions("production")[0]

@@ -158,6 +158,7 @@ print(json.dumps([before, after, counts()]))
     assert told == [[0, 0, 0, 0, 0], [1, 1, 0, 1, 1], [201, 101, 100, 100, 101]]
 
 
+@pytest.mark.slow
 def test_no_lock_is_held_in_a_child_whenever_the_fork_comes(controller, tmp_path):
     """Threads of the parent do all that a client does while children are forked off, which then do the same."""
     controller.serve(document(1, **HALF))
