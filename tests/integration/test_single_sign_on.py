@@ -99,6 +99,18 @@ def test_roles_follow_the_groups_at_each_sign_in(world, provider, browser):
     assert users(world)["ada@example.com"][0] == {"*": "admin"}
 
 
+def test_the_last_one_who_may_do_everything_stays_so_whatever_the_provider_says(world, provider, browser):
+    provider.claims["groups"] = ["platform"]
+    come_back(browser)
+    provider.claims["groups"] = ["search"]
+    come_back(browser)
+    assert users(world)["ada@example.com"][0] == {"*": "admin", "staging": "engineer", "production": "viewer"}
+
+    accounts.create_user(world.services, "root", {EVERYWHERE: Role.ADMIN}, by=person())
+    come_back(browser)
+    assert users(world)["ada@example.com"][0] == {"staging": "engineer", "production": "viewer"}
+
+
 def test_who_comes_under_another_subject_is_somebody_else_whatever_their_name(world, provider, browser):
     come_back(browser)
     provider.claims["sub"] = "5678"

@@ -405,7 +405,7 @@ def _say_how_to_come_in(services: Services, config: Config, url: str) -> None:
         link = f"{config.public_url or url}/login/link/{invitation.secret}"
         print(  # noqa: T201 - see above
             f"\nNobody can sign in yet. Choose a password for {invitation.user.name!r} here, once, within a day:\n\n"
-            f"    {link}\n\nLost it? Start again, or run `wavegate user link {invitation.user.name}`.\n",
+            f"    {link}\n\nLost it? Start again, or run `wavegate user link {invitation.user.name} --offline`.\n",
             flush=True,
         )
 

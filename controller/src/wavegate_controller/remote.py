@@ -36,6 +36,11 @@ class RemoteProblem(Exception):
         self.detail = detail
         self.errors = tuple(errors)
 
+    @property
+    def is_nobody(self) -> bool:
+        """Whether the controller does not know who asks: no token, or none that is good."""
+        return self.status == HTTPStatus.UNAUTHORIZED and self.title == HTTPStatus.UNAUTHORIZED.phrase
+
 
 class RemoteUnreachable(Exception):
     """No controller answers there; `str()` says where that is and what to do."""

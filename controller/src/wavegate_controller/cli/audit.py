@@ -57,7 +57,7 @@ def show_all(session: Session, /, limit: int, **wanted: str | None) -> None:
 @click.argument("entry", type=click.IntRange(1))
 @speaks_to_controller
 def show(session: Session, entry: int) -> None:
-    """All of entry ENTRY, with what was before and after, and the evidence."""
+    """All of entry ENTRY: what was before and after, the evidence."""
     document = session.controller.audit_entry(entry)
     click.echo(json.dumps(document, indent=2, ensure_ascii=False))
 
@@ -67,7 +67,10 @@ def show(session: Session, entry: int) -> None:
 @click.option("--after", type=click.IntRange(0), default=0, metavar="NUMBER", help="Only what came after this entry.")
 @speaks_to_controller
 def export(session: Session, output: IO[str], after: int) -> None:
-    """The whole chain as lines of JSON, which `verify -f` verifies without a controller."""
+    """The whole chain as lines of JSON.
+
+    `verify -f` verifies them without a controller.
+    """
     head: Head | None = None
     for page in _pages(session.controller, after=after):
         output.writelines(f"{entry_to_line(entry)}\n" for entry in page.entries)
@@ -85,7 +88,9 @@ def export(session: Session, output: IO[str], after: int) -> None:
 )
 @speaks_to_controller
 def check(session: Session, file: IO[str] | None, database: bool, config: Path | None, expect: str | None) -> None:
-    """Follow the chain from its first entry to its head; end with 4 and the first bad entry where it does not hold.
+    """Follow the chain from its first entry to its head.
+
+    Ends with 4 and the first bad entry where it does not hold.
 
     Note the NUMBER:HASH that it prints where nobody who could change the database can change it, and give it to the
     next verification: only that finds an end that was cut off together with its head.

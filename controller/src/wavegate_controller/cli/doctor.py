@@ -14,6 +14,7 @@ import click
 from rich.console import Console
 from rich.text import Text
 
+from wavegate_controller.cli.session import token_for
 from wavegate_controller.clock import SystemClock
 from wavegate_controller.config import Config, load
 from wavegate_controller.domain.errors import ControllerError, Invalid
@@ -213,7 +214,7 @@ def _ask(provider: MetricProvider, query: str, *, ahead: timedelta = timedelta(0
 
 
 def _controller(url: str) -> Finding:
-    controller = RemoteController(url, os.environ.get("WAVEGATE_TOKEN"))
+    controller = RemoteController(url, token_for(url))
     if not controller.ready():
         do = "start one with `wavegate serve`, or name another by --url or $WAVEGATE_URL"
         return Finding(check="controller", state="warning", found=f"none is ready at {url}", do=do)
@@ -221,7 +222,12 @@ def _controller(url: str) -> Finding:
         status = controller.status()
         found = f"{url} serves revision {status['revision']} of {status['environment']}, version {status['version']}"
         return Finding(check="controller", state="ok", found=found)
-    return Finding(check="controller", state="ok", found=f"{url} is ready", do="set $WAVEGATE_TOKEN to learn more")
+    return Finding(
+        check="controller",
+        state="ok",
+        found=f"{url} is ready",
+        do="run `wavegate login` or set $WAVEGATE_TOKEN to learn more",
+    )
 
 
 def _sqlite_file(config: Config) -> Path | None:

@@ -70,7 +70,7 @@ def create(
 @signed
 @speaks_to_controller
 def disable(session: Session, key: str, name: str | None, comment: str) -> None:
-    """Emergency stop: everybody gets the default variant at once, whatever the rollout."""
+    """Emergency stop: everybody gets the default variant at once."""
     actor = session.signature(name)
     _show(session, session.controller.set_enabled(key, enabled=False, actor=actor, comment=comment))
 
@@ -81,7 +81,10 @@ def disable(session: Session, key: str, name: str | None, comment: str) -> None:
 @signed
 @speaks_to_controller
 def enable(session: Session, key: str, name: str | None, comment: str, override_freeze: bool) -> None:
-    """Undo the emergency stop: the rollout's weight holds again, and its wave bakes anew."""
+    """Undo the emergency stop.
+
+    The rollout's weight holds again, and its wave bakes anew.
+    """
     further = overriding(override_freeze)
     actor = session.signature(name)
     _show(session, session.controller.set_enabled(key, enabled=True, actor=actor, comment=comment, **further))
@@ -106,7 +109,10 @@ def change(session: Session, *, key: str, file: TextIO, name: str | None, commen
 @signed
 @speaks_to_controller
 def archive(session: Session, key: str, name: str | None, comment: str) -> None:
-    """Take a flag out of the ruleset; refused while a rollout has not ended or another flag needs it."""
+    """Take a flag out of the ruleset.
+
+    Refused while a rollout has not ended or another flag needs it.
+    """
     _show(session, session.controller.archive_flag(key, actor=session.signature(name), comment=comment))
 
 

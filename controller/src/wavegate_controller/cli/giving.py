@@ -56,6 +56,9 @@ def show_made(session: Session, made: Document) -> None:
 def credentials_table(items: Sequence[Document]) -> RenderableType:
     """Tokens or keys."""
     table = plain_table("id", "name", "begins", "may", "owner", "last used", "ends")
+    # Cut short, an id could not be given to the other commands; in a narrow terminal the rest takes more lines instead.
+    for column in table.columns[1:]:
+        column.no_wrap, column.overflow = False, "fold"
     for each in items:
         ends = "revoked" if each["revoked_at"] else _minute(each["expires_at"]) or "never"
         may = said(each["roles"]) or f"read {each['environment']}"

@@ -6,7 +6,7 @@ import click
 
 from wavegate_controller.cli import keep
 from wavegate_controller.cli.session import Session, speaks_to_controller
-from wavegate_controller.remote import RemoteProblem, RemoteUnreachable
+from wavegate_controller.remote import RemoteController, RemoteProblem, RemoteUnreachable
 
 
 @click.command
@@ -17,11 +17,17 @@ def logout(session: Session) -> None:
     if secret is None:
         session.show({}, f"not signed in at {session.url}")
         return
-    # One that is not good any more cannot revoke itself, and need not.
-    with suppress(RemoteProblem, RemoteUnreachable):
-        mine = [each for each in session.controller.credentials("tokens") if secret.startswith(each["hint"])]
-        for each in mine:
-            if each["owner"] and each["is_good"]:
-                session.controller.revoke("tokens", each["id"])
+    end(session.url, secret)
     keep.drop(session.url)
     session.show({}, f"signed out at {session.url}")
+
+
+def end(url: str, secret: str, *, name: str | None = None) -> None:
+    """Revoke a personal token by itself; with a name, only if it is called so."""
+    controller = RemoteController(url, secret)
+    # One that is not good any more cannot revoke itself, and need not.
+    with suppress(RemoteProblem, RemoteUnreachable):
+        mine = [each for each in controller.credentials("tokens") if secret.startswith(each["hint"])]
+        for each in mine:
+            if each["owner"] and each["is_good"] and name in (None, each["name"]):
+                controller.revoke("tokens", each["id"])

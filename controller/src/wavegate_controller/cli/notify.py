@@ -63,7 +63,10 @@ def add(
 @click.argument("name")
 @speaks_to_controller
 def remove(session: Session, name: str) -> None:
-    """Send nothing more to channel NAME; what is on its way is given up."""
+    """Send nothing more to channel NAME.
+
+    What is on its way is given up.
+    """
     session.controller.remove_channel(name)
 
 
@@ -73,7 +76,10 @@ def remove(session: Session, name: str) -> None:
 @click.option("--wait", type=click.FloatRange(0), default=40.0, show_default=True, help="Seconds to wait for the end.")
 @speaks_to_controller
 def test(session: Session, name: str, signer: str | None, wait: float) -> None:
-    """Send a message to channel NAME and wait until it is there; end with 1 when it is not."""
+    """Send a message to channel NAME and wait until it is there.
+
+    Ends with 1 when it is not.
+    """
     delivery = session.controller.test_channel(name, actor=session.signature(signer))
     deadline = monotonic() + wait
     while delivery["state"] == "pending" and not delivery["error"] and monotonic() < deadline:

@@ -21,7 +21,7 @@ ACTS: Final = {
     Event.REJECT: "Decline the next wave: stay, paused; needs -m.",
     Event.PAUSE: "Stay at this percentage until resumed.",
     Event.RESUME: "Go on; the wave bakes anew.",
-    Event.PIN: "Hold it in this or a lower wave, whatever the gates say; needs -m.",
+    Event.PIN: "Hold it in this or a lower wave, whatever gates say; needs -m.",
     Event.UNPIN: "Let the plan decide again; the wave bakes anew.",
     Event.STEP_BACK: "One wave back, paused.",
     Event.ROLL_BACK: "Everybody back to the stable variant, at once.",

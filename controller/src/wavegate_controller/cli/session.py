@@ -25,7 +25,7 @@ class Session:
     """One command's controller and its output."""
 
     def __init__(self, url: str, *, as_json: bool, environment: str | None = None) -> None:
-        self._token = os.environ.get("WAVEGATE_TOKEN") or keep.token(url)
+        self._token = token_for(url)
         self.url = url
         self.controller = RemoteController(url, self._token, environment=environment)
         self.as_json = as_json
@@ -36,7 +36,8 @@ class Session:
         if self.as_json:
             click.echo(json.dumps(document, indent=2, ensure_ascii=False))
         else:
-            self.console.print(renderable)
+            # A sentence keeps its line: wrapped, a path or a link in it could not be copied.
+            self.console.print(renderable, soft_wrap=isinstance(renderable, str))
 
     def signature(self, name: str | None) -> str | None:
         """Who signs: the name given, else whoever the token says, else the user of this machine."""
@@ -61,13 +62,28 @@ def speaks_to_controller(command: Callable[Concatenate[Session, Arguments], None
         try:
             command(Session(url, as_json=as_json, environment=environment), *args, **kwargs)
         except RemoteProblem as problem:
-            raise Refused(str(problem)) from None
+            raise Refused(_how_to_sign_in(url) if problem.is_nobody else str(problem)) from None
         except RemoteUnreachable as unreachable:
             raise Unreachable(str(unreachable)) from None
         except Invalid as refusal:
             raise Misused(str(refusal)) from None
 
     return wrapped
+
+
+def token_for(url: str) -> str | None:
+    """The token to show there."""
+    return os.environ.get("WAVEGATE_TOKEN") or keep.token(url)
+
+
+def _how_to_sign_in(url: str) -> str:
+    if os.environ.get("WAVEGATE_TOKEN"):
+        return (
+            f"the token in $WAVEGATE_TOKEN is not good at {url}: it has ended, was revoked, or is another controller's"
+        )
+    if keep.token(url):
+        return f"you are not signed in at {url} any more: your token has ended or was revoked; run `wavegate login`"
+    return f"you are not signed in at {url}; run `wavegate login`, or put a token in $WAVEGATE_TOKEN"
 
 
 def signed(command: Callable[Arguments, None]) -> Callable[Arguments, None]:

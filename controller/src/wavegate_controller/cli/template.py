@@ -26,7 +26,10 @@ def show_all(session: Session) -> None:
 @click.argument("reference")
 @speaks_to_controller
 def show(session: Session, reference: str) -> None:
-    """One template by its name, or one version of it such as careful@3; --json shows the plan."""
+    """One template, or one version of it such as careful@3.
+
+    With --json, its plan, too.
+    """
     document = session.controller.template(reference)
     session.show(document, templates_table([document]))
 

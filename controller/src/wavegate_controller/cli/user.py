@@ -32,7 +32,10 @@ def show_all(session: Session) -> None:
 @roles_option
 @speaks_to_controller
 def create(session: Session, *, name: str, roles: dict[str, str]) -> None:
-    """Let somebody in; prints the link by which they choose a password, once, within a day."""
+    """Let somebody in.
+
+    Prints the link by which they choose a password, once, within a day.
+    """
     _show_link(session, session.controller.create_user(name, roles))
 
 
@@ -66,7 +69,7 @@ def link(session: Session, *, name: str, offline: bool, file: Path | None) -> No
         raise Misused(str(refusal)) from None
     except ControllerError as refusal:
         raise Refused(str(refusal)) from None
-    session.show({"link": path}, f"{session.url}{path}")
+    session.show({"link": path}, f"{session.url.rstrip('/')}{path}")
 
 
 @user.command

@@ -200,6 +200,11 @@ def check_free(work: UnitOfWork, name: str) -> None:
         raise Conflict(f"there is a token {name!r}, which signs with this name")
 
 
+def is_last_admin(work: UnitOfWork, user: User) -> bool:
+    """Whether nobody could give anybody anything without them; `work` holds the people."""
+    return user.is_admin_of_all and [each.name for each in work.users.list() if each.is_admin_of_all] == [user.name]
+
+
 def _set_password(
     work: UnitOfWork, user: User, hashed: str, *, by: Principal, now: datetime, keep: str | None = None
 ) -> User:
@@ -228,10 +233,8 @@ def _invited(work: UnitOfWork, secret: str, *, now: datetime) -> User:
 
 
 def _change(work: UnitOfWork, before: User, after: User, *, action: str, by: Principal, now: datetime) -> None:
-    if before.is_admin_of_all and not after.is_admin_of_all:
-        others = [each for each in work.users.list() if each.is_admin_of_all and each.name != before.name]
-        if not others:
-            raise Conflict(f"{before.name!r} is the last one who is admin everywhere; make somebody else one first")
+    if not after.is_admin_of_all and is_last_admin(work, before):
+        raise Conflict(f"{before.name!r} is the last one who is admin everywhere; make somebody else one first")
     work.users.save(after)
     _note(work, action, after, by=by, now=now, before=_shown(before), after=_shown(after))
 

@@ -6,13 +6,13 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from wavegate_controller.domain.access import SYSTEM, Roles
+from wavegate_controller.domain.access import EVERYWHERE, SYSTEM, Role, Roles
 from wavegate_controller.domain.account import Session, User
 from wavegate_controller.domain.credential import Kind, hash_of
 from wavegate_controller.domain.errors import Conflict, SignInRefused, Throttled
 from wavegate_controller.domain.throttle import ACCOUNT, ADDRESS, FORGOTTEN_AFTER, PAIR, Limit, failed, wait
 from wavegate_controller.ports import UnitOfWork
-from wavegate_controller.service.accounts import check_free
+from wavegate_controller.service.accounts import check_free, is_last_admin
 from wavegate_controller.service.auditing import note
 from wavegate_controller.service.services import Services
 
@@ -131,7 +131,7 @@ def sign_in_by_provider(
             except Conflict:
                 raise SignInRefused(f"there is a user {name!r} already, who does not sign in this way") from None
             _note(work, "user.create", user, now=now, after={"roles": dict(roles), "subject": subject})
-        elif dict(user.roles) != dict(roles):
+        elif dict(user.roles) != (roles := _kept(work, user, roles)):
             before, user = user, replace(user, roles=dict(roles), version=user.version + 1)
             work.users.save(user)
             change = {"before": {"roles": dict(before.roles)}, "after": {"roles": dict(roles)}}
@@ -187,6 +187,11 @@ def _counts(name: str, address: str) -> dict[str, Limit]:
     """Pair, account and address, in this order."""
     account = name[:_LONGEST_KEY].casefold()
     return {f"pair {address} {account}": PAIR, f"account {account}": ACCOUNT, f"address {address}": ADDRESS}
+
+
+def _kept(work: UnitOfWork, user: User, roles: Roles) -> dict[str, Role]:
+    """The roles that the provider gives; the last one who is admin everywhere stays so, or nobody could mend it."""
+    return {**roles, EVERYWHERE: Role.ADMIN} if is_last_admin(work, user) else dict(roles)
 
 
 def _renew_hash(services: Services, user: User, password: str) -> None:
