@@ -302,6 +302,20 @@ def test_a_clock_that_is_set_back_bakes_nothing_and_a_breach_still_acts(story: S
     assert story.ask("GET", f"decisions/{after['latest_decision']['id']}/explanation")["agrees"] is True
 
 
+@pytest.mark.parametrize(("values", "percent"), [([0.5] * 8, 10), ([0.5, 0.5, 2.0, 2.0], 0)])
+def test_a_breach_acts_also_while_the_clock_is_before_the_wave(story: Story, values: list[float], percent: float):
+    story.rollout()
+    story.world.clock.advance(hours=-1)
+    with story.world.services.store.transaction() as work:  # as the scheduler does
+        work.claims.look_again(now=story.world.clock.now())
+
+    for value in values:
+        after = story.look(times=1, value=value)
+
+    assert after["percent"] == percent
+    assert story.ask("GET", f"decisions/{after['latest_decision']['id']}/explanation")["agrees"] is True
+
+
 def test_a_rollout_that_is_made_after_the_clock_was_set_back_is_the_newest_and_serves(story: Story):
     story.rollout()
     story.act("roll_back")

@@ -104,7 +104,7 @@ def _keep(folds: Folds, work: UnitOfWork, looked: Looked, surroundings: Surround
     present = work.rollouts.get(rollout.id) if overtaken else rollout
     if overtaken and not is_same_test(present, rollout):
         return None
-    now = _onward(folds.read_at(work, rollout), now)
+    now = _onward(work, rollout, folds.read_at(work, rollout), now)
     if now > clock:
         look = replace(look, measurements=tuple(replace(each, at=now) for each in look.measurements))
     circumstances = surroundings.of(present)
@@ -130,12 +130,17 @@ def _keep(folds: Folds, work: UnitOfWork, looked: Looked, surroundings: Surround
     return _Kept(after=after, decision=decision, ruleset=ruleset)
 
 
-def _onward(read_at: datetime | None, now: datetime) -> datetime:
+def _onward(work: UnitOfWork, rollout: Rollout, read_at: datetime | None, now: datetime) -> datetime:
     """For a rollout time never runs back: evidence is in order, and what was counted once is not counted again.
 
-    While a clock that was set back catches up, its looks follow each other by the smallest step, so nothing bakes.
+    While a clock that was set back catches up, its looks follow each other by the smallest step, so nothing bakes; and
+    none of them is before its wave, where no gate would take a breach for one.
     """
-    return now if read_at is None or now > read_at else read_at + _STEP
+    begun = rollout.wave_since or now
+    if now >= begun and (read_at is None or now > read_at):
+        return now
+    latest = max(begun, read_at or begun)
+    return max([latest, *(each.at for each in work.evidence.since(rollout.id, latest))]) + _STEP
 
 
 def is_same_test(present: Rollout, looked_at: Rollout) -> bool:
