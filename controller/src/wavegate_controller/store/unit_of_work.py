@@ -1,5 +1,7 @@
 """The repositories on SQL, and the transaction that binds them."""
 
+import os
+import socket
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -32,7 +34,7 @@ from wavegate_controller.store.receipts import SqlReceipts
 from wavegate_controller.store.writing import insert_row, replace_row
 
 #: Long enough for a process that is merely slow.
-CLAIM_TTL: Final = timedelta(seconds=5)
+CLAIM_TTL: Final = timedelta(seconds=3)
 
 # Two rollouts of a flag may be created at the same moment; then the running number at the end of the id decides, and
 # of two numbers the longer text is the higher one.
@@ -359,7 +361,7 @@ class SqlStore:
     def __init__(self, engine: Engine, *, poll_seconds: float = POLL_SECONDS, claim_ttl: timedelta = CLAIM_TTL) -> None:
         self._engine = engine
         # Nobody's twice: a process that starts anew is another holder, whatever its number or name.
-        self._holder = uuid4().hex
+        self._holder = f"{socket.gethostname()}:{os.getpid()}:{uuid4().hex}"
         self._claim_ttl = claim_ttl
         self.notices = Notices(engine, poll_seconds=poll_seconds)
 
