@@ -5,6 +5,7 @@ import runpy
 import shutil
 import sys
 import threading
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from psycopg.adapt import Loader
 from sqlalchemy import inspect, select, text
 from sqlalchemy.exc import OperationalError
 
@@ -25,11 +27,17 @@ SCRIPTS = list(reversed(list(ScriptDirectory.from_config(migrate.configuration()
 each_migration = pytest.mark.parametrize("script", SCRIPTS, ids=lambda script: Path(script.path).stem)
 
 
-@pytest.fixture
-def engine(tmp_path):
-    engine = open_engine(sqlite_url(tmp_path))
-    yield engine
-    engine.dispose()
+@pytest.fixture(params=["sqlite", "postgresql"])
+def engine(request, tmp_path):
+    """Of a database in which nothing is yet."""
+    with ExitStack() as stack:
+        if request.param == "sqlite":
+            url = sqlite_url(tmp_path)
+        else:
+            url = stack.enter_context(request.getfixturevalue("postgres").empty_database())
+        engine = open_engine(url)
+        stack.callback(engine.dispose)
+        yield engine
 
 
 def move(engine, revision):
@@ -88,6 +96,28 @@ def test_a_migration_goes_up_and_down_and_up_again(engine, script):
     assert schema(engine) == schema_here
 
 
+class _AsText(Loader):
+    def load(self, data):
+        return bytes(data).decode()
+
+
+class _AsTextInUTC(Loader):
+    def load(self, data):
+        moment = bytes(data).decode().removesuffix("+00")
+        return moment if "." in moment else f"{moment}.000000"
+
+
+def as_sqlite_shows_it(connection):
+    """Times and JSON as text, from either database, so that one script can say what must be there."""
+    if connection.dialect.name == "postgresql":
+        adapters = connection.connection.driver_connection.adapters
+        # Nobody else is to get this connection from the pool.
+        connection.detach()
+        adapters.register_loader("json", _AsText)
+        adapters.register_loader("timestamptz", _AsTextInUTC)
+    return connection
+
+
 @each_migration
 def test_a_migration_keeps_the_data_that_it_finds(engine, script):
     data = runpy.run_path(str(DATA / f"{script.revision}.py"))
@@ -96,8 +126,8 @@ def test_a_migration_keeps_the_data_that_it_finds(engine, script):
         data["before"](connection)
     move(engine, script.revision)
 
-    with engine.begin() as connection:
-        data["after"](connection)
+    with engine.connect() as connection, connection.begin():
+        data["after"](as_sqlite_shows_it(connection))
 
 
 @each_migration
@@ -190,6 +220,25 @@ def upgrade():
     with op.batch_alter_table("flag", recreate="always") as flag:
         flag.add_column(sa.Column("owner", sa.String(), server_default="nobody", nullable=False))
 """
+_ADDS = """
+from alembic import op
+import sqlalchemy as sa
+
+revision, down_revision, phase = "aaaa", "{head}", "pre"
+
+def upgrade():
+    with op.batch_alter_table("flag") as flag:
+        flag.add_column(sa.Column("owner", sa.String(), nullable=True))
+"""
+_REMOVES = """
+from alembic import op
+
+revision, down_revision, phase = "bbbb", "aaaa", "post"
+
+def upgrade():
+    with op.batch_alter_table("flag") as flag:
+        flag.drop_column("owner")
+"""
 _FAILS_HALFWAY = """
 from alembic import op
 import sqlalchemy as sa
@@ -212,10 +261,18 @@ def upgrade():
 
 
 @pytest.fixture
+def sqlite_engine(tmp_path):
+    """SQLite builds most tables anew to change them, which PostgreSQL never does."""
+    engine = open_engine(sqlite_url(tmp_path))
+    yield engine
+    engine.dispose()
+
+
+@pytest.fixture
 def future(tmp_path, monkeypatch):
     """Returns a function that adds migrations to those of this version."""
     scripts = tmp_path / "scripts with 100% of them"
-    shutil.copytree(migrate._SCRIPTS, scripts)
+    shutil.copytree(migrate._SCRIPTS.resolve(), scripts)
     monkeypatch.setattr(migrate, "_SCRIPTS", scripts)
 
     def add(*sources):
@@ -226,15 +283,15 @@ def future(tmp_path, monkeypatch):
     return add
 
 
-def test_a_table_that_others_refer_to_can_be_built_anew_with_its_data(engine, future):
-    migrate.upgrade(engine)
-    with SqlStore(engine).transaction() as work:
+def test_a_table_that_others_refer_to_can_be_built_anew_with_its_data(sqlite_engine, future):
+    migrate.upgrade(sqlite_engine)
+    with SqlStore(sqlite_engine).transaction() as work:
         work.flags.add(a_flag())
         work.rollouts.add(a_rollout())
     future(_REBUILDS_A_TABLE)
-    migrate.upgrade(engine)
+    migrate.upgrade(sqlite_engine)
 
-    with engine.connect() as connection:
+    with sqlite_engine.connect() as connection:
         assert connection.execute(text("SELECT key, owner FROM flag")).all() == [("ai-summaries", "nobody")]
         assert connection.execute(select(tables.rollout.c.id)).all() == [("ai-summaries:1",)]
         assert connection.scalar(text("PRAGMA foreign_keys")) == 1
@@ -245,17 +302,86 @@ def test_a_table_that_others_refer_to_can_be_built_anew_with_its_data(engine, fu
     [(_FAILS_HALFWAY, OperationalError), (_ORPHANS_ROWS, RuntimeError)],
     ids=["fails halfway", "orphans rows"],
 )
-def test_a_migration_that_fails_leaves_the_database_as_the_one_before_it_did(engine, future, migration, error):
-    migrate.upgrade(engine)
-    with SqlStore(engine).transaction() as work:
+def test_a_migration_that_fails_leaves_the_database_as_the_one_before_it_did(sqlite_engine, future, migration, error):
+    migrate.upgrade(sqlite_engine)
+    with SqlStore(sqlite_engine).transaction() as work:
         work.flags.add(a_flag())
         work.rollouts.add(a_rollout())
     future(_REBUILDS_A_TABLE, migration)
     with pytest.raises(error):
-        migrate.upgrade(engine)
+        migrate.upgrade(sqlite_engine)
 
-    with engine.connect() as connection:
+    with sqlite_engine.connect() as connection:
         assert connection.scalar(text("SELECT version_num FROM alembic_version")) == "aaaa"
         assert connection.execute(text("SELECT key, owner FROM flag")).all() == [("ai-summaries", "nobody")]
         assert connection.execute(select(tables.rollout.c.id)).all() == [("ai-summaries:1",)]
-    assert "half" not in inspect(engine).get_table_names()
+    assert "half" not in inspect(sqlite_engine).get_table_names()
+
+
+def test_before_the_first_post_migration_an_upgrade_can_stop_and_the_rest_is_named(engine, future):
+    migrate.upgrade(engine)
+    future(_ADDS, _REMOVES, _ADDS.replace("aaaa", "cccc").replace("{head}", "bbbb").replace("owner", "team"))
+    left = migrate.upgrade(engine, only_pre=True)
+    with engine.connect() as connection:
+        reached = connection.scalar(text("SELECT version_num FROM alembic_version"))
+
+    assert (reached, left) == ("aaaa", ["bbbb", "cccc"])
+    assert migrate.upgrade(engine) == []
+    migrate.check(engine)
+
+
+def test_a_new_database_has_nobody_to_wait_for(engine, future):
+    future(_ADDS, _REMOVES)
+
+    assert migrate.upgrade(engine, only_pre=True) == []
+
+
+def test_a_process_starts_beside_older_ones_unless_it_needs_what_they_cannot_live_with(postgres_url, future):
+    with database(postgres_url) as engine:
+        future(_ADDS, _REMOVES)
+        assert migrate.upgrade_beside_others(engine) == ["bbbb"]
+        future(_ADDS, _REMOVES, _ADDS.replace("aaaa", "cccc").replace("{head}", "bbbb").replace("owner", "team"))
+        with pytest.raises(Invalid, match=r"lacks cccc, which comes after .* expected stop the older processes"):
+            migrate.upgrade_beside_others(engine)
+
+
+def test_a_migration_that_waits_for_a_table_gives_up_before_everybody_waits_behind_it(
+    postgres_url, future, monkeypatch
+):
+    monkeypatch.setattr(migrate, "_LOCK_TIMEOUT", "50ms")
+    with database(postgres_url) as engine, engine.connect() as reader:
+        reader.execute(select(tables.flag))
+        future(_ADDS)
+        with pytest.raises(OperationalError, match="lock timeout"):
+            migrate.upgrade(engine)
+        reader.rollback()
+
+        assert migrate.upgrade(engine) == []
+
+
+@pytest.mark.parametrize(
+    "script", [each for each in SCRIPTS if each.module.phase == "pre"], ids=lambda each: each.revision
+)
+def test_older_code_works_on_after_a_pre_migration(sqlite_engine, script):
+    """What it reads is there, as it was, and what it writes is complete."""
+    move(sqlite_engine, script.down_revision or "base")
+    older = columns(sqlite_engine)
+    move(sqlite_engine, script.revision)
+    newer = columns(sqlite_engine)
+
+    for table, known in older.items():
+        for name, column in known.items():
+            now = newer[table][name]
+            assert str(now["type"]) == str(column["type"]), f"{table}.{name} changed"
+            assert now["nullable"] or not column["nullable"], f"{table}.{name} takes no NULL any more"
+        for name in newer[table].keys() - known.keys():
+            added = newer[table][name]
+            assert added["nullable"] or added["default"] is not None, f"{table}.{name} is written by newer code only"
+
+
+def columns(engine):
+    inspector = inspect(engine)
+    return {
+        table: {column["name"]: column for column in inspector.get_columns(table)}
+        for table in inspector.get_table_names()
+    }

@@ -116,7 +116,8 @@ def build(config: Config) -> Controller:
     """
     engine = open_engine(config.database_url)
     alone = OnlyProcess(engine)
-    migrate.upgrade(engine)
+    if waiting := migrate.upgrade_beside_others(engine):
+        _log.info("action=migrations_wait count=%d: run `wavegate db upgrade` once no older process runs", len(waiting))
     recorder = PrometheusRecorder()
     hub = Hub(
         heartbeat=config.stream_heartbeat.total_seconds(),

@@ -40,7 +40,7 @@ COMMANDS: Final = {
     "events": "Follow what happens, one line for each event, until Ctrl-C.",
     "doctor": "Look at everything that a controller needs, and say what to do about what is wrong.",
     "completion": "Print the completion of this command for a shell.",
-    "db": "Bring the database to this version, or check that it is.",
+    "db": "Bring the database to this version, check that it is, or copy it.",
 }
 
 

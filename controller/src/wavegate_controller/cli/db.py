@@ -1,4 +1,7 @@
-"""`wavegate db`: the schema by hand. `wavegate serve` brings it up to date by itself."""
+"""`wavegate db`: the database by hand. `wavegate serve` brings it up to date by itself, as far as is safe."""
+
+from contextlib import closing
+from pathlib import Path
 
 import click
 
@@ -7,21 +10,29 @@ from wavegate_controller.cli.settings import takes_settings
 from wavegate_controller.config import Config
 from wavegate_controller.domain.errors import Invalid
 from wavegate_controller.store import OnlyProcess, migrate, open_engine
+from wavegate_controller.store.backup import backup as copy_database
 
 
 @click.group
 def db() -> None:
-    """Bring the database to this version, or check that it is."""
+    """Bring the database to this version, check that it is, or copy it."""
 
 
 @db.command
+@click.option(
+    "--pre", "only_pre", flag_value=True, default=False, help="Only what processes of the older version can live with."
+)
+@click.option("--post", "only_pre", flag_value=False, help="All, once no process of the older version runs [default].")
 @takes_settings
-def upgrade(config: Config) -> None:
+def upgrade(config: Config, *, only_pre: bool) -> None:
     """Create the database, or run the migrations that it lacks."""
     engine = open_engine(config.database_url)
-    OnlyProcess(engine)
-    migrate.upgrade(engine)
-    click.echo("the database is up to date")
+    with closing(OnlyProcess(engine)):
+        waiting = migrate.upgrade(engine, only_pre=only_pre)
+    if waiting:
+        click.echo(f"{len(waiting)} migrations wait until no older process runs: then `wavegate db upgrade --post`")
+    else:
+        click.echo("the database is up to date")
 
 
 @db.command
@@ -34,3 +45,12 @@ def check(config: Config) -> None:
     except Invalid as refusal:
         raise Refused(str(refusal)) from None
     click.echo("the database is up to date")
+
+
+@db.command
+@click.argument("target", type=click.Path(path_type=Path, dir_okay=False))
+@takes_settings
+def backup(config: Config, *, target: Path) -> None:
+    """Copy the database to the file TARGET while it is in use."""
+    copy_database(open_engine(config.database_url), target)
+    click.echo(f"{target} holds the database as it was just now")

@@ -4,6 +4,7 @@ import os
 from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -12,10 +13,10 @@ from wavegate_controller.config import PREFIX, Config, load
 from wavegate_controller.domain.errors import Invalid
 
 
-def takes_settings(command: Callable[[Config], None]) -> Callable[..., None]:
+def takes_settings(command: Callable[..., None]) -> Callable[..., None]:
     """Add --config, hand in the settings, and refuse by one sentence those that cannot be used.
 
-    What other options the command has are settings of the same name, which win over file and environment.
+    Options that are named like a setting are that setting, and win over file and environment; the others are handed in.
     """
 
     @click.option(
@@ -27,10 +28,11 @@ def takes_settings(command: Callable[[Config], None]) -> Callable[..., None]:
         help="Settings as TOML; WAVEGATE_* variables win over it.",
     )
     @wraps(command)
-    def wrapped(file: Path | None, **options: str | None) -> None:
-        given = {f"{PREFIX}{name.upper()}": value for name, value in options.items() if value is not None}
+    def wrapped(file: Path | None, **options: Any) -> None:
+        settings = {name: options.pop(name) for name in Config.model_fields.keys() & options.keys()}
+        given = {f"{PREFIX}{name.upper()}": value for name, value in settings.items() if value is not None}
         try:
-            command(load(os.environ | given, file))
+            command(load(os.environ | given, file), **options)
         except Invalid as refusal:
             raise Misused(str(refusal)) from None
 
