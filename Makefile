@@ -13,10 +13,10 @@ export UV_PYTHON_DOWNLOADS := never
 export UV_SYSTEM_CERTS := true
 MAKEFLAGS += --no-builtin-rules --no-print-directory
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-all test-node check format bench-sdk lock setup clean prometheus alertmanager
+.PHONY: help demo test test-all test-node check format bench-sdk bench-delivery bench-takeover lock setup clean prometheus alertmanager
 
 help: ## List these targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' Makefile
 
 demo: .venv/.runtime prometheus ## Watch one AI feature climb to 100 % and another roll itself back
 	$(BIN)/wavegate demo $(ARGS)
@@ -45,6 +45,12 @@ format: .venv/.dev ## Format the code and mend what can be mended by machine
 # See docs/benchmarks.md; ARGS=--quick takes a minute.
 bench-sdk: $(VENV) ## Compare the SDK with its peers, in about five minutes (ARGS=--quick takes one)
 	$(BIN)/python tests/benchmarks/sdk_peers $(ARGS)
+
+bench-delivery: .venv/.dev ## Measure how fast a change reaches all apps, in about three minutes
+	$(BIN)/python tests/benchmarks/delivery $(ARGS)
+
+bench-takeover: .venv/.dev ## Kill reconcilers and see who takes over, in half an hour (ARGS=--rounds 20 takes three minutes)
+	$(BIN)/python tests/benchmarks/takeover.py $(ARGS)
 
 lock: $(UV) ## Lock the dependencies with hashes (ARGS=--upgrade moves to the newest)
 	$(LOCK) requirements/uv.in -o requirements/uv.txt
