@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from support.rollouts import NOW, a_plan, a_rollout
 from wavegate_controller.domain.errors import EventRefused
 from wavegate_controller.domain.rollout import ENDED, WATCHED, PauseReason, Pin, Rollout, State
-from wavegate_controller.domain.transitions import REQUESTS, TRANSITIONS, Event, allowed, apply
+from wavegate_controller.domain.transitions import REQUESTS, TRANSITIONS, Event, Signed, allowed, apply
 
 LATER = NOW + timedelta(minutes=5)
 
@@ -109,10 +109,10 @@ events = st.lists(st.sampled_from(sorted(Event)), max_size=40)
 def walk(sequence: list[Event]) -> list[tuple[Rollout, Event, Rollout]]:
     """Apply what is possible of a sequence to a fresh draft."""
     rollout, steps, now = a_rollout(state=State.DRAFT, wave=None), [], NOW
-    for event in sequence:
+    for number, event in enumerate(sequence):
         now += timedelta(seconds=1)
         try:
-            after = apply(rollout, event, now=now)
+            after = apply(rollout, event, now=now, signed=Signed(by=f"person-{number}"))
         except EventRefused:
             continue
         steps.append((rollout, event, after))
