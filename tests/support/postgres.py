@@ -95,7 +95,11 @@ class Postgres:
             )
 
     def stop(self, *, at_once: bool = False) -> None:
-        """End the server; its clients lose their connections, as after a crash if `at_once`."""
+        """End the server; its clients lose their connections.
+
+        Args:
+            at_once: as in a crash. It loses the newest commits, since nothing is flushed here.
+        """
         if self._process is not None:
             self._process.send_signal(signal.SIGQUIT if at_once else signal.SIGINT)
             self._process.wait(timeout=30)
