@@ -15,6 +15,7 @@ WITHOUT_JSON = {
     "relay",
     "demo inject",
     "db upgrade",
+    "db backup",
     "db check",
     "schema",
     "completion",
