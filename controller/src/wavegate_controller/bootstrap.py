@@ -142,7 +142,9 @@ def build(config: Config) -> Controller:
             | ({"/api/": FeedRoutes(feed, control_plane)} if "control" in config.roles else {}),
             otherwise=control_plane,
         ),
-        reconciler=Reconciler(services, every=config.tick) if "reconcile" in config.roles else None,
+        reconciler=Reconciler(services, every=config.tick, keep=config.retention)
+        if "reconcile" in config.roles
+        else None,
         sender=Sender(services) if "reconcile" in config.roles else None,
         keyring=_keyring(services, keys, config),
         alone=alone,

@@ -120,6 +120,11 @@ class Config(Document):
         default_factory=list,
         description="URLs of the apps' own metrics, one for each process, to be read instead of a Prometheus.",
     )
+    retention: Duration = Field(
+        default="90d",
+        validate_default=True,
+        description="How long holds, and evidence that explains no decision any more, are kept; 0 for ever.",
+    )
     tick: Duration = Field(
         default="1s", validate_default=True, description="How often the reconciler looks for rollouts that are due."
     )

@@ -335,6 +335,21 @@ class ClaimRepository(Protocol):
         ...
 
 
+class RetentionRepository(Protocol):
+    """What has been kept for long enough."""
+
+    def rollouts(self, *, before: datetime) -> Sequence[str]:
+        """Those that may have something from before that time."""
+        ...
+
+    def prune(self, rollout_id: str, *, before: datetime, limit: int) -> int:
+        """Remove so much of it at most; how many rows, 0 when nothing is left.
+
+        Moves stay, and so does the evidence of a rollout that has not ended and of each decision that is still there.
+        """
+        ...
+
+
 class LeaseRepository(Protocol):
     """Names that one process holds for a while, for what only one of them is to do."""
 
@@ -680,6 +695,11 @@ class UnitOfWork(Protocol):
     @property
     def claims(self) -> ClaimRepository:
         """See ClaimRepository."""
+        ...
+
+    @property
+    def retention(self) -> RetentionRepository:
+        """See RetentionRepository."""
         ...
 
     @property

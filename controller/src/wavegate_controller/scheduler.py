@@ -10,6 +10,7 @@ from typing import Final
 from apscheduler.executors.pool import ThreadPoolExecutor as TickExecutor
 from apscheduler.schedulers.background import BackgroundScheduler
 
+from wavegate_controller.service.pruning import prune
 from wavegate_controller.service.reconcile import tick
 from wavegate_controller.service.services import Services
 
@@ -19,6 +20,8 @@ _log: Final = logging.getLogger("wavegate")
 _LOOKS: Final = 8
 #: How often a process that is in the middle of a tick says that it is still there; its claims last for longer.
 _SIGN_OF_LIFE_SECONDS: Final = 1.0
+#: Between two times that one process looks for what is old.
+_PRUNE_SECONDS: Final = 86_400.0
 #: How long a stop waits for the database.
 _LEAVE_SECONDS: Final = 1.0
 #: A tick that takes longer hangs, whatever its process still says: others may take over what it claimed.
@@ -26,17 +29,26 @@ _LONGEST_TICK_SECONDS: Final = 600.0
 
 
 class Reconciler:
-    """Looks at all due rollouts every tick, until closed. Ticks that come late or pile up become one."""
+    """Looks at all due rollouts every tick, until closed. Ticks that come late or pile up become one.
 
-    def __init__(self, services: Services, *, every: timedelta) -> None:
+    Args:
+        services: the world.
+        every: the time between two ticks.
+        keep: how long what nobody needs is kept; 0 for ever.
+    """
+
+    def __init__(self, services: Services, *, every: timedelta, keep: timedelta = timedelta(0)) -> None:
         self._services = services
+        self._keep = keep
+        self._pruned: float | None = None
         self._closing = Event()
         self._begun: float | None = None
         self._last: datetime | None = None
         self._looks = ThreadPoolExecutor(_LOOKS, thread_name_prefix="look")
         self._signs_of_life = Thread(target=self._stay, name="signs-of-life", daemon=True)
-        # One thread: a tick is over before the next begins.
-        self._scheduler = BackgroundScheduler(executors={"default": TickExecutor(1)}, timezone="UTC")
+        # One thread each: a tick is over before the next begins, and waits for no pruning.
+        executors = {"default": TickExecutor(1), "pruning": TickExecutor(1)}
+        self._scheduler = BackgroundScheduler(executors=executors, timezone="UTC")
         self._scheduler.add_job(
             self._tick,
             "interval",
@@ -45,6 +57,8 @@ class Reconciler:
             max_instances=1,
             misfire_grace_time=None,
         )
+        if keep:
+            self._scheduler.add_job(self._prune, "interval", hours=1, executor="pruning", misfire_grace_time=None)
         # A tick that takes longer than its interval is skipped, which is what we want and no news.
         logging.getLogger("apscheduler").setLevel(logging.ERROR)
 
@@ -92,6 +106,18 @@ class Reconciler:
         finally:
             self._begun = None
         self._services.recorder.ticked(seconds=perf_counter() - begun, rollouts=looked)
+
+    def _prune(self) -> None:
+        if self._pruned is not None and perf_counter() - self._pruned < _PRUNE_SECONDS:
+            return
+        try:
+            removed = prune(self._services, keep=self._keep)
+        except Exception:  # noqa: BLE001 - logged with its traceback, and tried again in an hour
+            _log.exception("action=pruning_failed")
+            return
+        self._pruned = perf_counter()
+        if removed:
+            _log.info("action=pruned rows=%d", removed)
 
     def _notice_the_clock(self) -> None:
         """After a start, and when the clock was put back, what waits for a later time would wait for too long."""

@@ -31,6 +31,7 @@ from wavegate_controller.store.notices import POLL_SECONDS, Notice, Notices
 from wavegate_controller.store.outbox import SqlChannels, SqlOutbox
 from wavegate_controller.store.people import SqlCredentials, SqlFailures, SqlUsers
 from wavegate_controller.store.receipts import SqlReceipts
+from wavegate_controller.store.retention import SqlRetention
 from wavegate_controller.store.writing import insert_row, replace_row
 
 #: Long enough for a process that is merely slow.
@@ -322,6 +323,7 @@ class SqlUnitOfWork:
         self.decisions = SqlDecisions(connection)
         self.claims = SqlClaims(connection, holder, claim_ttl)
         self.leases = SqlLeases(connection, holder)
+        self.retention = SqlRetention(connection)
         self.rulesets = SqlRulesets(connection)
         self.receipts = SqlReceipts(connection)
         self.channels = SqlChannels(connection)
