@@ -19,6 +19,8 @@ _TAIL_LINES: Final = 12
 _POLL_SECONDS: Final = 0.05
 #: Below what Linux and others give to outgoing connections, so that only another server can come in between.
 _PORTS: Final = range(20_000, 30_000)
+#: Ports that were handed out, maybe not yet listened on: none is given to two parts.
+_given: Final[set[int]] = set()
 
 
 class StartFailed(Exception):
@@ -118,12 +120,15 @@ class Janitor:
 
 
 def free_port() -> int:
-    """A port of the loopback interface that nobody listens on."""
+    """A port of the loopback interface that nobody listens on, another one each time."""
     while True:
         port = SystemRandom().choice(_PORTS)
+        if port in _given:
+            continue
         with socket.socket() as probe:
             try:
                 probe.bind(("127.0.0.1", port))
             except OSError:
                 continue
-            return port
+        _given.add(port)
+        return port
