@@ -157,7 +157,8 @@ class Server:
 
     def _persist(self, send: Callable[[], Reply | Broken], *, deadline: float) -> Reply | Broken:
         """Ask a second time what a moment may mend, if the time and the budget allow; reading twice does no harm."""
-        for last in (False, True):
+        is_fresh, is_second = False, False
+        while True:
             cause: BaseException | None = None
             try:
                 outcome = send()
@@ -168,16 +169,16 @@ class Server:
                 return self._late()
             if not _may_pass(outcome):
                 self._retries.earn()
-                break
-            if last:
-                break
-            # A server may close a kept connection just as it is used again. That is no outage.
-            if isinstance(cause, ConnectionResetError | BrokenPipeError):
+                return outcome
+            # A server may close a kept connection just as it is used again. That is no outage, and the question was
+            # not asked yet: a fresh connection costs nothing of the budget and is not the second time.
+            if isinstance(cause, ConnectionResetError | BrokenPipeError) and not is_fresh:
+                is_fresh = True
                 continue
-            if monotonic() + 2 * _PAUSE >= deadline or not self._retries.spend():
-                break
+            if is_second or monotonic() + 2 * _PAUSE >= deadline or not self._retries.spend():
+                return outcome
+            is_second = True
             sleep(_PAUSE)
-        return outcome
 
     def _send(self, path: str, form: Mapping[str, str] | None, *, deadline: float) -> Reply | Broken:
         with self._session.request(
