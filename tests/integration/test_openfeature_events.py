@@ -2,15 +2,17 @@
 
 import os
 import threading
+import time
 
 import pytest
 from openfeature import api
 from openfeature.event import ProviderEvent
-from openfeature.exception import ErrorCode
+from openfeature.exception import ErrorCode, ProviderFatalError, ProviderNotReadyError
 from openfeature.provider import ProviderStatus
 from prometheus_client import CollectorRegistry
 
 import wavegate
+from support.data_plane import KEY, DataPlane
 from support.stand_in import StandIn, document
 from support.waiting import wait_until
 from wavegate.openfeature import WavegateProvider
@@ -120,6 +122,101 @@ def test_without_the_controller_the_provider_is_stale_and_goes_on_answering(prov
 
     assert during == (ProviderStatus.STALE, True)
     assert status() == ProviderStatus.READY
+
+
+@pytest.mark.parametrize(
+    "seconds", [0, pytest.param(3, marks=pytest.mark.slow), pytest.param(5, marks=pytest.mark.slow)]
+)
+def test_a_lost_stream_is_stale_then_an_error_and_ready_when_it_is_back(events, seconds):
+    """As flagd's testbed has it, which loses the connection for three and for five seconds."""
+    with DataPlane() as plane:
+        plane.publish(1)
+        port = plane.port
+        gate = wavegate.Client(plane.url, KEY, poll_interval=0.05, registry=CollectorRegistry())
+        wait_until(lambda: gate.streaming)
+        begin(WavegateProvider(gate, grace_period=0.2), events)
+    with gate:
+        lost = time.monotonic()
+        wait_for(events, "READY", "STALE", "ERROR")
+        time.sleep(max(0.0, lost + seconds - time.monotonic()))
+        during = (kinds(events), status(), api.get_client().get_boolean_details("search", False))
+        with DataPlane(port=port) as plane:
+            plane.publish(2, on=False)
+            wait_until(lambda: {"READY", "CONFIGURATION_CHANGED"} <= set(kinds(events)[3:]), timeout=20)
+            after = (status(), api.get_client().get_boolean_value("search", True))
+            wait_until(lambda: gate.streaming, timeout=20)
+
+    assert during[:2] == (["READY", "STALE", "ERROR"], ProviderStatus.ERROR)
+    assert (during[2].value, during[2].error_code) == (True, None)
+    assert after == (ProviderStatus.READY, False)
+
+
+@pytest.mark.parametrize("seconds", [0.2, pytest.param(3, marks=pytest.mark.slow)])
+def test_a_controller_that_is_unavailable_at_the_start_is_an_error(controller, events, seconds):
+    controller.close()
+    with wavegate.Client(controller.url, registry=CollectorRegistry()) as gate:
+        events.clear()
+        with pytest.raises(ProviderNotReadyError):
+            api.set_provider_and_wait(WavegateProvider(gate, ready_timeout=seconds))
+        wait_for(events, "ERROR")
+
+    assert status() == ProviderStatus.ERROR
+    assert events[-1][1].error_code == ErrorCode.PROVIDER_NOT_READY
+
+
+@pytest.mark.parametrize("answer", [401, 403])
+def test_a_key_that_is_refused_at_the_start_is_fatal_until_it_is_accepted(controller, events, monkeypatch, answer):
+    monkeypatch.setattr("wavegate.client.poller._AFTER_REFUSAL", 0.05)
+    controller.fail(answer)
+    with wavegate.Client(controller.url, poll_interval=0.05, registry=CollectorRegistry()) as gate:
+        events.clear()
+        with pytest.raises(ProviderFatalError):
+            api.set_provider_and_wait(WavegateProvider(gate, ready_timeout=60))
+        wait_for(events, "ERROR")
+        refused = (status(), api.get_client().get_boolean_details("search", True))
+        controller.serve(document(1))
+        wait_for(events, "ERROR", "READY")
+
+    assert events[0][1].error_code == ErrorCode.PROVIDER_FATAL
+    assert refused[0] == ProviderStatus.FATAL
+    assert (refused[1].value, refused[1].error_code) == (True, ErrorCode.PROVIDER_FATAL)
+    assert status() == ProviderStatus.READY
+
+
+def test_a_key_that_is_refused_later_is_an_error_and_the_ruleset_stays(provider, events, controller, monkeypatch):
+    monkeypatch.setattr("wavegate.client.poller._AFTER_REFUSAL", 0.05)
+    begin(provider, events)
+
+    controller.fail(403)
+    wait_for(events, "ERROR")
+    during = (status(), api.get_client().get_boolean_value("search", False))
+    controller.serve(document(2, on=False))
+    wait_until(lambda: status() == ProviderStatus.READY and len(events) >= 4)
+
+    assert during == (ProviderStatus.ERROR, True)
+    assert [kind for kind in kinds(events) if kind != "STALE"][:2] == ["READY", "ERROR"]
+
+
+def test_a_key_that_is_refused_does_not_take_away_what_the_cache_has(controller, events, tmp_path):
+    cache = tmp_path / "ruleset.json"
+    with wavegate.Client(controller.url, poll_interval=0.05, cache_path=cache, registry=CollectorRegistry()):
+        wait_until(cache.exists)
+    controller.fail(401)
+
+    with wavegate.Client(controller.url, poll_interval=0.05, cache_path=cache, registry=CollectorRegistry()) as gate:
+        wait_until(lambda: gate.refused)
+        events.clear()
+        api.set_provider_and_wait(WavegateProvider(gate))
+        wait_for(events, "READY", "ERROR")
+
+        assert status() == ProviderStatus.ERROR
+        assert api.get_client().get_boolean_value("search", False) is True
+
+
+@pytest.mark.parametrize("wrong", [0, -1, "soon", float("nan")])
+def test_a_grace_period_that_is_none_is_refused(gate, wrong):
+    with pytest.raises(wavegate.ConfigError, match="grace_period"):
+        WavegateProvider(gate, grace_period=wrong)
 
 
 def test_a_late_ruleset_makes_the_provider_ready(controller, events):

@@ -96,6 +96,7 @@ gate.on_change(heard)
 assert_type(gate.revision, int | None)
 assert_type(gate.age, float | None)
 assert_type(gate.connected, bool | None)
+assert_type(gate.refused, bool | None)
 assert_type(gate.wait_ready(1.5), bool)
 with gate as same:
     assert_type(same, Client)

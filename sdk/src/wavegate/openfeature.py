@@ -11,7 +11,7 @@ from typing import Any, Final, TypeAlias
 
 from openfeature.evaluation_context import EvaluationContext
 from openfeature.event import ProviderEventDetails
-from openfeature.exception import ErrorCode, ProviderNotReadyError
+from openfeature.exception import ErrorCode, ProviderFatalError, ProviderNotReadyError
 from openfeature.flag_evaluation import FlagResolutionDetails, FlagValueType, Reason
 from openfeature.provider import AbstractProvider, Metadata
 from openfeature.track import TrackingEventDetails
@@ -19,6 +19,7 @@ from openfeature.track import TrackingEventDetails
 from wavegate.client import Client, process
 from wavegate.client.attributes import NO_ATTRIBUTES
 from wavegate.client.checks import check_seconds
+from wavegate.client.clock import monotonic
 from wavegate.client.counters import Cell, Counters
 from wavegate.client.log import log
 from wavegate.client.snapshot import Answer, Snapshot
@@ -38,6 +39,8 @@ FEEDBACK: Final = "wavegate.feedback"
 OUTCOME: Final = "wavegate.outcome"
 
 _LOOK_EVERY: Final = 0.5
+#: While the first ruleset is awaited, how soon a refused key is noticed.
+_NOTICE_EVERY: Final = 0.05
 
 Structure: TypeAlias = Sequence[FlagValueType] | Mapping[str, FlagValueType]
 
@@ -45,19 +48,24 @@ Structure: TypeAlias = Sequence[FlagValueType] | Mapping[str, FlagValueType]
 class WavegateProvider(AbstractProvider):
     """Answers OpenFeature clients from a Wavegate client, which stays the app's own to use and to close.
 
-    Ready when the client has a ruleset, from wherever; stale while the controller does not answer;
-    an error if there was no ruleset after `ready_timeout` seconds, until there is one. Resolving
-    never raises and never waits, in asyncio neither.
+    Ready when the client has a ruleset, from wherever; stale as soon as the controller does not answer,
+    and an error when that has gone on for `grace_period` seconds, or the key is refused; ready again when
+    it answers. An error, too, if there was no ruleset after `ready_timeout` seconds, until there is one;
+    fatal if the key is refused before there is any. Resolving never raises and never waits, in asyncio
+    neither.
 
     Raises:
-        ConfigError: `ready_timeout` is no number of seconds.
+        ConfigError: `ready_timeout` or `grace_period` is no number of seconds.
     """
 
-    def __init__(self, client: Client, *, ready_timeout: float = 5.0) -> None:
+    def __init__(self, client: Client, *, ready_timeout: float = 5.0, grace_period: float = 5.0) -> None:
         super().__init__()
         check_seconds("ready_timeout", ready_timeout)
+        check_seconds("grace_period", grace_period)
         self._client = client
         self._ready_timeout = ready_timeout
+        self._grace_period = grace_period
+        self._stale_since = 0.0
         self._metadata = Metadata("wavegate")
         self._state = _State.NEW
         self._ruleset: Ruleset | None = None
@@ -74,7 +82,10 @@ class WavegateProvider(AbstractProvider):
         """Waits for the first ruleset.
 
         Raises:
-            ProviderNotReadyError: none came in time. The provider becomes ready by itself when one does.
+            ProviderFatalError: the controller refused the SDK key, and there is no ruleset from elsewhere.
+            ProviderNotReadyError: none came in time.
+
+        After either the provider becomes ready by itself when a ruleset comes.
         """
         self._state = _State.NEW
         if not self._listens:
@@ -84,9 +95,11 @@ class WavegateProvider(AbstractProvider):
             self._watch = Worker("wavegate-openfeature", self._look)
             self._watch.start(_LOOK_EVERY)
             process.adopt(self)
-        is_ready = self._client.wait_ready(self._ready_timeout)
+        is_ready = self._wait()
         self._ruleset = self._client._snapshot.ruleset  # noqa: SLF001 # as above
         self._state = _State.READY if is_ready else _State.WAITING
+        if not is_ready and self._client.refused:
+            raise ProviderFatalError("the controller refused the SDK key; check sdk_key")
         if not is_ready:
             raise ProviderNotReadyError(f"no ruleset arrived within {self._ready_timeout:g} s")
 
@@ -228,22 +241,42 @@ class WavegateProvider(AbstractProvider):
     def _changed(self, ruleset: Ruleset) -> None:
         """On the polling thread, with every new ruleset."""
         before, self._ruleset = self._ruleset, ruleset
-        if self._state in (_State.READY, _State.STALE) and before is not None and before is not ruleset:
+        if self._state in _WITH_RULESET and before is not None and before is not ruleset:
             self.emit_provider_configuration_changed(ProviderEventDetails(flags_changed=_changes(before, ruleset)))
+
+    def _wait(self) -> bool:
+        """Whether a ruleset came in time; no longer than until the key is refused."""
+        end = monotonic() + self._ready_timeout
+        while (left := end - monotonic()) > 0 and not self._client.refused:
+            if self._client.wait_ready(min(_NOTICE_EVERY, left)):
+                break
+        return self._client.revision is not None
 
     def _look(self) -> float:
         """Every now and then on a thread of its own: whether what is answered is what the controller says."""
         is_connected, state = self._client.connected, self._state
-        if state is _State.WAITING and self._client.revision is not None:
-            self._state = _State.READY
-            self.emit_provider_ready(ProviderEventDetails(message="a ruleset arrived"))
+        if state is _State.WAITING:
+            if self._client.revision is not None:
+                self._ready("a ruleset arrived")
+        elif state in (_State.STALE, _State.LOST) and is_connected:
+            self._ready("the controller answers again")
+        elif state in (_State.READY, _State.STALE) and self._client.refused:
+            self._lost("the controller refused the SDK key; flags go on answering from the last ruleset")
         elif state is _State.READY and not is_connected:
-            self._state = _State.STALE
+            self._state, self._stale_since = _State.STALE, monotonic()
             self.emit_provider_stale(ProviderEventDetails(message="the controller does not answer"))
-        elif state is _State.STALE and is_connected:
-            self._state = _State.READY
-            self.emit_provider_ready(ProviderEventDetails(message="the controller answers again"))
-        return _LOOK_EVERY
+        elif state is _State.STALE and monotonic() - self._stale_since >= self._grace_period:
+            self._lost(f"the controller has not answered for {self._grace_period:g} s or more")
+        return min(_LOOK_EVERY, self._grace_period)
+
+    def _ready(self, message: str) -> None:
+        self._state = _State.READY
+        self.emit_provider_ready(ProviderEventDetails(message=message))
+
+    def _lost(self, message: str) -> None:
+        """Not fatal, whatever the cause: there is a ruleset, and OpenFeature's client would ask no more for it."""
+        self._state = _State.LOST
+        self.emit_provider_error(ProviderEventDetails(message=message, error_code=ErrorCode.GENERAL))
 
     def after_fork(self) -> None:
         """Called in a forked child; apps need not."""
@@ -262,6 +295,11 @@ class _State(Enum):
     WAITING = auto()
     READY = auto()
     STALE = auto()
+    #: That the controller is away for long, or refuses the key.
+    LOST = auto()
+
+
+_WITH_RULESET: Final = frozenset({_State.READY, _State.STALE, _State.LOST})
 
 
 class _Made:

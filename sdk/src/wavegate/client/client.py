@@ -337,6 +337,11 @@ class Client:
         return None if self._confirmed is None else self._is_connected
 
     @property
+    def refused(self) -> bool | None:
+        """Whether the controller did not accept the SDK key when last asked; None offline."""
+        return None if self._poller is None else self._poller.is_refused
+
+    @property
     def streaming(self) -> bool | None:
         """Whether changes are pushed to this client now; None if it is offline or was told to poll."""
         return None if self._poller is None or not self._wants_stream else self._poller.is_streaming
