@@ -7,13 +7,15 @@ BIN := .venv/bin
 # One name per interpreter, so that `make test PYTHON=python3.13` builds another environment than `make test`.
 VENV := .venv/.made-by-$(notdir $(PYTHON))
 PROJECTS := sdk/pyproject.toml controller/pyproject.toml
+# What decides about the pages' scripts that the build of the controller fetches from npm.
+ASSETS := controller/hatch_build.py controller/assets/package-lock.json
 
 export UV_PYTHON_DOWNLOADS := never
 # As pip does: certificates are those of the system, which on a company's network are the only ones that hold.
 export UV_SYSTEM_CERTS := true
 MAKEFLAGS += --no-builtin-rules --no-print-directory
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-all test-node check format bench-sdk bench-delivery bench-takeover lock setup clean prometheus alertmanager
+.PHONY: help demo test test-all test-node check format bench-sdk bench-delivery bench-takeover lock setup clean prometheus alertmanager chromium screenshots
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' Makefile
@@ -21,14 +23,14 @@ help: ## List these targets
 demo: .venv/.runtime prometheus ## Watch one AI feature climb to 100 % and another roll itself back
 	$(BIN)/wavegate demo $(ARGS)
 
-test: check prometheus ## Run all checks and all tests but the slow ones (ARGS are pytest's)
+test: check prometheus chromium ## Run all checks and all tests but the slow ones (ARGS are pytest's)
 	$(BIN)/python -m pytest -n 2 --dist loadgroup -m "not slow" $(ARGS)
 
 # OFREP's and flagd's packages for JavaScript; see tests/node. They are fetched, so it is no part of the others.
 test-node: $(VENV) ## Test with OpenFeature's providers for JavaScript
 	$(BIN)/python tests/node/run.py
 
-test-all: check prometheus alertmanager ## Run all checks and all tests, the slow ones too
+test-all: check prometheus alertmanager chromium ## Run all checks and all tests, the slow ones too
 	$(BIN)/python -m pytest -n 2 --dist loadgroup $(ARGS)
 
 check: .venv/.dev ## Check format, style, types and layers
@@ -58,27 +60,29 @@ lock: $(UV) ## Lock the dependencies with hashes (ARGS=--upgrade moves to the ne
 		-o requirements/runtime.txt
 	$(LOCK) requirements/dev.in -o requirements/dev.txt
 
-setup: .venv/.dev prometheus ## Build the environment without running anything
+setup: .venv/.dev prometheus chromium ## Build the environment without running anything
 
 clean: ## Remove the environment, the fetched tools and the caches
 	rm -rf .venv .tools .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf controller/assets/tests controller/src/wavegate_controller/web/static/vendor
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 LOCK = $(UV) pip compile -q --universal --python-version 3.11 --generate-hashes --no-header $(ARGS)
 
-# `sync` removes what the lock files no longer name, our own two distributions among it: they follow.
+# `sync` removes what the lock files no longer name, our own two distributions among it: they follow. Without a cache,
+# since a build that is remembered would not put the scripts of the pages back where `make clean` has removed them.
 define install
 	@echo "Installing $(strip $(1)) into .venv"
 	@$(UV) pip sync --quiet --require-hashes --python $(BIN)/python $(1)
-	@$(UV) pip install --quiet --no-deps --no-build-isolation --python $(BIN)/python -e sdk -e controller
+	@$(UV) pip install --quiet --no-deps --no-build-isolation --no-cache --python $(BIN)/python -e sdk -e controller
 	@touch $@
 endef
 
 # After a change of the runtime, `make demo` keeps the tools that `make test` had installed.
-.venv/.runtime: $(VENV) requirements/runtime.txt $(PROJECTS)
+.venv/.runtime: $(VENV) requirements/runtime.txt $(PROJECTS) $(ASSETS)
 	$(call install,requirements/runtime.txt $(if $(wildcard .venv/.dev),requirements/dev.txt))
 
-.venv/.dev: $(VENV) requirements/runtime.txt requirements/dev.txt $(PROJECTS)
+.venv/.dev: $(VENV) requirements/runtime.txt requirements/dev.txt $(PROJECTS) $(ASSETS)
 	$(call install,requirements/runtime.txt requirements/dev.txt)
 	@touch .venv/.runtime
 
@@ -99,3 +103,6 @@ prometheus:
 
 alertmanager:
 	@scripts/ensure-alertmanager
+
+chromium:
+	@scripts/ensure-chromium
