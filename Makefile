@@ -15,7 +15,7 @@ export UV_PYTHON_DOWNLOADS := never
 export UV_SYSTEM_CERTS := true
 MAKEFLAGS += --no-builtin-rules --no-print-directory
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-all test-node check format bench-sdk bench-delivery bench-takeover lock setup clean prometheus alertmanager chromium screenshots
+.PHONY: help demo test test-all test-node check format bench-sdk bench-delivery bench-takeover lock setup clean prometheus alertmanager chromium
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' Makefile

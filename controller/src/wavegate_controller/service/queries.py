@@ -78,6 +78,25 @@ def overview(
         return [_flag_view(work, flag) for flag in found]
 
 
+def matching(services: Services, text: str, *, limit: int, by: Principal) -> tuple[Sequence[FlagView], int]:
+    """Flags in the ruleset that have the text in their key or description, and how many more than the limit.
+
+    Those whose key begins with it come first.
+    """
+    by.require(Permission.READ, services.environment)
+    wanted = text.strip().casefold()
+    with services.store.transaction() as work:
+        flags = [
+            flag
+            for flag in work.flags.list(services.environment)
+            if wanted in flag.key.casefold() or wanted in flag.description.casefold()
+        ]
+        flags.sort(
+            key=lambda flag: (not flag.key.casefold().startswith(wanted), wanted not in flag.key.casefold(), flag.key)
+        )
+        return [_flag_view(work, flag) for flag in flags[:limit]], max(0, len(flags) - limit)
+
+
 def flag_view(services: Services, key: str, *, by: Principal) -> FlagView:
     """One flag with its newest rollout.
 

@@ -30,7 +30,7 @@ from wavegate_controller.service.services import Services
 from wavegate_controller.service.templates import find_template
 
 #: Requests that raise exposure or end the watch: the audit needs a why.
-_NEEDS_A_COMMENT = frozenset({Event.PROMOTE, Event.APPROVE, Event.REJECT, Event.RESTART, Event.PIN})
+NEEDS_A_COMMENT = frozenset({Event.PROMOTE, Event.APPROVE, Event.REJECT, Event.RESTART, Event.PIN})
 #: Requests that stand in for what the gates say, or for the signature that the plan asks for.
 _SIGNED_FOR = frozenset({Event.PROMOTE, Event.APPROVE, Event.REJECT})
 #: Requests that may raise exposure: they wait for what other flags must do first.
@@ -105,7 +105,7 @@ def act(
     comment = comment.strip()
     if event not in REQUESTS:
         raise Invalid("event", f"{event} is the reconciler's own", "one of " + ", ".join(sorted(REQUESTS)))
-    if (event in _NEEDS_A_COMMENT or override_freeze) and not comment:
+    if (event in NEEDS_A_COMMENT or override_freeze) and not comment:
         what = f"{event} in a freeze window" if override_freeze else event
         raise Invalid("comment", f"is empty, but {what} is signed with a reason", "why, in a few words")
     if weight is not None and event is not Event.PIN:
@@ -114,7 +114,7 @@ def act(
     with services.store.transaction() as work:
         before = work.rollouts.get(rollout_id)
         by.require(permission_for(event), before.environment)
-        if override_freeze or _goes_past_approvers(before, event):
+        if override_freeze or goes_past_approvers(before, event):
             by.require(Permission.ADMINISTER, before.environment)
         after = apply(before, event, now=now, signed=Signed(by=by.name, comment=comment, weight=weight))
         _check_its_turn(work, before, event)
@@ -146,7 +146,7 @@ def act(
     return after
 
 
-def _goes_past_approvers(rollout: Rollout, event: Event) -> bool:
+def goes_past_approvers(rollout: Rollout, event: Event) -> bool:
     """A promotion does not ask the approvers that the plan asks for: that takes more than one of them."""
     wave = rollout.current_wave
     needs_them = wave is not None and wave.approval is Approval.MANUAL and rollout.final_bake_since is None

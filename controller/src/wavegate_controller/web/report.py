@@ -15,6 +15,7 @@ from wavegate_controller.domain.measurement import Measurement, NoData, NoDataRe
 from wavegate_controller.domain.plan import Plan
 from wavegate_controller.domain.transitions import Event
 from wavegate_controller.web import charts, sentences
+from wavegate_controller.web.assets import STYLES
 
 _HERE: Final = Path(__file__).parent
 #: Evidence is drawn up to so many times its limit: beyond it, higher says no more.
@@ -37,7 +38,7 @@ def backtest_page(found: Sequence[Backtested], said: Sequence[str]) -> str:
     app = Flask("wavegate_report", root_path=str(_HERE))
     for words in sentences.FILTERS:
         app.add_template_filter(words)
-    style = (_HERE / "static" / "wavegate.css").read_text(encoding="utf-8")
+    style = "".join((_HERE / "static" / each).read_text(encoding="utf-8") for each in STYLES)
     with app.app_context():
         return render_template(
             "web/backtest.html",

@@ -7,6 +7,7 @@ from typing import Any, Final, assert_never
 
 from wavegate_controller.documents.duration import format_duration
 from wavegate_controller.domain.decision import DecisionReason
+from wavegate_controller.domain.errors import ControllerError, Invalid, StaleVersion
 from wavegate_controller.domain.gates import (
     AlertCounts,
     AlertGate,
@@ -97,6 +98,21 @@ _DID: Final = {
     Event.UNPIN: "unpinned",
     Event.ALERT: "breached under a pin",
     Event.REARM: "bakes anew",
+}
+#: As a button says it.
+_IMPERATIVE: Final = {
+    Event.START: "Start",
+    Event.PROMOTE: "Promote",
+    Event.APPROVE: "Approve",
+    Event.REJECT: "Reject",
+    Event.PAUSE: "Pause",
+    Event.RESUME: "Resume",
+    Event.STEP_BACK: "Step back",
+    Event.ROLL_BACK: "Roll back",
+    Event.PIN: "Pin",
+    Event.UNPIN: "Unpin",
+    Event.RESTART: "Restart",
+    Event.CANCEL: "Cancel",
 }
 _MINUTE: Final = 60
 _HOUR: Final = 60 * _MINUTE
@@ -310,6 +326,11 @@ def did(record: DecisionRecord) -> str:
     return _DID[record.event]
 
 
+def imperative(event: Event) -> str:
+    """What a person may ask for, as a button says it."""
+    return _IMPERATIVE[event]
+
+
 def by(record: DecisionRecord) -> str:
     """Who or what signed it."""
     return "Wavegate, automatically" if record.actor == RECONCILER else record.actor
@@ -323,6 +344,20 @@ def capital(sentence: str) -> str:
 def target(rollout: Rollout) -> float:
     """Percent of the users that the last wave reaches."""
     return percent(rollout.plan.waves[-1].weight)
+
+
+def refused(refusal: ControllerError) -> str:
+    """Why something was not done, and what would be right."""
+    match refusal:
+        case StaleVersion():
+            return (
+                "Not done: somebody else, or Wavegate itself, has moved this rollout since the page that you acted on. "
+                "Below is where it stands now; look again before you repeat it."
+            )
+        case Invalid():
+            return f"Not done: {refusal.field} {refusal.problem}. What is needed: {refusal.expected}."
+        case _:
+            return f"Not done: {refusal}."
 
 
 def number(value: float) -> str:
@@ -342,6 +377,11 @@ def clock_time(at: datetime, now: datetime) -> str:
     return f"{at:%H:%M:%S}" if at.date() == now.date() else f"{at:%d %b %Y %H:%M:%S}"
 
 
+def ago(at: datetime, now: datetime) -> str:
+    """How long ago, or in how long, from a moment as it is told."""
+    return f"in {span(at - now)}" if at > now else f"{span(now - at)} ago"
+
+
 def span(duration: timedelta) -> str:
     """How long, in the one or two largest units."""
     seconds = max(0, int(duration.total_seconds()))
@@ -357,4 +397,4 @@ def span(duration: timedelta) -> str:
 
 
 #: What templates may ask for.
-FILTERS: Final[tuple[Callable[..., Any], ...]] = (words, tone, did, by, capital, clock_time, span, number, percent)
+FILTERS: Final[tuple[Callable[..., Any], ...]] = (words, tone, did, by, capital, clock_time, ago, span, number, percent)

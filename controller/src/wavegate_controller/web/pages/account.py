@@ -37,7 +37,6 @@ def add_account(web: Blueprint, services: Services, identity: Identity) -> None:
             standings=_standings(person),
             problem=problem,
             done=done,
-            now=services.clock.now(),
         )
         return text, status
 

@@ -1,0 +1,6 @@
+"""The files that every page loads, in their order. What is in `vendor` comes from npm when the package is built."""
+
+from typing import Final
+
+STYLES: Final = ("css/tokens.css", "css/components.css", "css/pages.css", "css/charts.css")
+SCRIPTS: Final = ("vendor/htmx.min.js", "vendor/idiomorph-ext.min.js")

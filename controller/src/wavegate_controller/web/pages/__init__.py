@@ -1,0 +1,21 @@
+"""One module for each page. A page adds its routes to the blueprint; `PAGES` is the list of them all."""
+
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from flask import Blueprint
+
+from wavegate_controller.service.services import Services
+from wavegate_controller.web.pages.acts import add_acts
+from wavegate_controller.web.pages.confirm import add_confirm
+from wavegate_controller.web.pages.flag import add_flag
+from wavegate_controller.web.pages.overview import add_overview
+from wavegate_controller.web.pages.search import add_search
+
+PAGES: Final[Sequence[Callable[[Blueprint, Services], None]]] = (
+    add_overview,
+    add_flag,
+    add_acts,
+    add_confirm,
+    add_search,
+)

@@ -1,0 +1,82 @@
+"""What one does to a rollout from its page: each act is a posted form, answered by where the flag then stands."""
+
+from dataclasses import replace
+from http import HTTPStatus
+
+from flask import Blueprint, redirect, request, url_for
+from flask.typing import ResponseReturnValue
+
+from wavegate_controller.domain.access import Kind, Principal
+from wavegate_controller.domain.errors import (
+    Conflict,
+    ControllerError,
+    EventRefused,
+    Forbidden,
+    Invalid,
+    NotFound,
+    StaleVersion,
+)
+from wavegate_controller.domain.transitions import REQUESTS, Event
+from wavegate_controller.identity import here, principal, unproven
+from wavegate_controller.service import flags, rollouts
+from wavegate_controller.service.services import Services
+from wavegate_controller.service.unchanged import Unchanged, lock_rollout
+from wavegate_controller.web.pages.flag import flag_page
+from wavegate_controller.web.sentences import refused
+
+_STATUS = {
+    Invalid: HTTPStatus.UNPROCESSABLE_ENTITY,
+    Conflict: HTTPStatus.CONFLICT,
+    EventRefused: HTTPStatus.CONFLICT,
+    StaleVersion: HTTPStatus.CONFLICT,
+    Forbidden: HTTPStatus.FORBIDDEN,
+}
+
+
+def add_acts(web: Blueprint, services: Services) -> None:
+    """The forms beneath /flags/KEY."""
+
+    @web.post("/flags/<key>/acts/<event>")
+    def act(key: str, event: str) -> ResponseReturnValue:
+        if event not in REQUESTS:
+            raise NotFound("act", event)
+        where, form = here(services), request.form
+        rollout, comment = form.get("rollout", ""), form.get("comment", "")
+        try:
+            rollouts.act(_as_seen(where, rollout), rollout, Event(event), by=signer(), comment=comment)
+        except ControllerError as refusal:
+            return _refuse(where, key, refusal)
+        return redirect(url_for("web.flag", key=key), HTTPStatus.SEE_OTHER)
+
+    @web.post("/flags/<key>/enabled")
+    def switch(key: str) -> ResponseReturnValue:
+        where, enabled = here(services), request.form.get("enabled") == "true"
+        try:
+            flags.set_enabled(where, key, enabled=enabled, by=signer(), comment=request.form.get("comment", ""))
+        except ControllerError as refusal:
+            return _refuse(where, key, refusal)
+        return redirect(url_for("web.flag", key=key), HTTPStatus.SEE_OTHER)
+
+
+def signer() -> Principal:
+    """Whoever sends the form; on an open controller under the name that they give, if they give one."""
+    sender, given = principal(), request.form.get("actor", "").strip()
+    return unproven(given) if sender.kind is Kind.UNPROVEN and given else sender
+
+
+def _as_seen(services: Services, rollout: str) -> Services:
+    """Where the form says which version its page showed, nothing is done to another one."""
+    version = request.form.get("version", "")
+    if not version:
+        return services
+    if not (version.isascii() and version.isdigit() and len(version) < 10):  # noqa: PLR2004
+        raise Invalid("version", f"{version!r} is none", "the number that the page has")
+    lock = lock_rollout(services.environment, rollout)
+    return replace(services, store=Unchanged(services.store, lock, int(version)))
+
+
+def _refuse(services: Services, key: str, refusal: ControllerError) -> ResponseReturnValue:
+    status = next((code for kind, code in _STATUS.items() if isinstance(refusal, kind)), None)
+    if status is None:
+        raise refusal
+    return flag_page(services, key, problem=refused(refusal), said=request.form.get("comment", "")), status
