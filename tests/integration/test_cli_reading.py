@@ -60,7 +60,7 @@ READS = {
 OTHERS = {"apply", "login", "logout", "doctor", "estimate", "backtest", "aa", "lint", "delivery watch"}
 ACTS = {"create", "change", "save", "set", "add", "remove", "test", "retry", "roles", "link", "disable", "enable"}
 ACTS |= {"archive", "restore", "rotate", "revoke", "judge", "start", "promote", "approve", "reject", "pause", "resume"}
-ACTS |= {"pin", "unpin", "step-back", "roll-back", "restart", "cancel"}
+ACTS |= {"pin", "unpin", "step-back", "roll-back", "undo", "reason", "restart", "cancel"}
 
 
 def commands(group=main, path=(), parent=None):

@@ -215,7 +215,7 @@ class Machine(RuleBasedStateMachine):
         body = {"actor": actor, "comment": comment}
         if event == Event.PIN and percent is not None:
             body["percent"] = percent
-        if override and event in (Event.START, Event.PROMOTE, Event.APPROVE, Event.RESTART):
+        if override and event in (Event.START, Event.PROMOTE, Event.APPROVE, Event.RESTART, Event.UNDO):
             body["override_freeze"] = True
         answer = self.client.post(f"/api/v1/rollouts/{self.rollout_id}/{event}", json=body)
         after = self.rollout()
@@ -228,8 +228,8 @@ class Machine(RuleBasedStateMachine):
 
     def check_request(self, event: Event, before: Any, after: Any, *, actor: str, comment: str, override: bool) -> None:
         if exposure(after) > exposure(before):
-            assert event in (Event.START, Event.PROMOTE, Event.APPROVE, Event.RESTART)
-            assert event is Event.START or comment
+            assert event in (Event.START, Event.PROMOTE, Event.APPROVE, Event.RESTART, Event.UNDO)
+            assert event in (Event.START, Event.UNDO) or comment
             assert override or not self.is_frozen()
             assert event is Event.START or event is Event.RESTART or wave(after) in (wave(before), wave(before) + 1)
         if event is Event.APPROVE and before["state"] != after["state"]:
@@ -265,7 +265,9 @@ class Machine(RuleBasedStateMachine):
             assert before["flag_enabled"]
             assert wave(after) in (wave(before), wave(before) + 1)
             assert self.prerequisite_is_met()
-            assert datetime.fromisoformat(before["wave"]["baked_at"]) <= self.world.clock.now()
+            # For a rollout time never runs back, whatever the clock does.
+            looked_at = datetime.fromisoformat(after["latest_decision"]["at"])
+            assert datetime.fromisoformat(before["wave"]["baked_at"]) <= looked_at
 
     def check_move(self, move: Any) -> None:
         if move["event"] in (Event.PROMOTE, Event.BAKE, Event.COMPLETE, Event.AWAIT_APPROVAL):

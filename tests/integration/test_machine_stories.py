@@ -478,6 +478,46 @@ def test_a_restart_is_a_new_test_from_the_first_wave(story: Story):
     assert story.look(times=2)["percent"] == 50
 
 
+# Undo, and why
+
+
+def test_a_persons_roll_back_is_taken_back_into_a_pause_and_goes_on_when_somebody_resumes(story: Story):
+    story.rollout()
+    story.look(times=5)
+    story.act("roll_back")
+    undone = story.act("undo")
+    resumed = story.act("resume")
+
+    assert (undone["state"], undone["percent"], undone["pause_reason"]) == ("paused", 50, "undone")
+    assert (resumed["state"], story.look(times=5)["percent"]) == ("running", 100)
+
+
+def test_what_the_gates_decided_is_not_taken_back_nor_is_what_is_long_ago(story: Story):
+    story.rollout()
+    story.look(value=2.0, times=2)
+    by_gates = story.act("undo", status=409)
+    story.act("restart")
+    story.act("roll_back")
+    story.world.clock.advance(minutes=11)
+    late = story.act("undo", status=409)
+
+    for refused in (by_gates, late):
+        assert "only a roll back that a person asked for" in refused["detail"]
+    assert story.ask("GET", "rollouts/ai:1")["state"] == "rolled_back"
+
+
+def test_whoever_rolled_back_says_why_afterwards_once(story: Story):
+    story.rollout()
+    story.ask("POST", "rollouts/ai:1/roll_back", actor="bert")
+    story.ask("POST", "rollouts/ai:1/reason", status=422, actor="bert")
+    story.ask("POST", "rollouts/ai:1/reason", actor="bert", comment="answers in the wrong language")
+    again = story.ask("POST", "rollouts/ai:1/reason", status=409, actor="bert", comment="or not")
+
+    (entry,) = story.ask("GET", "audit?action=rollout.reason")["items"]
+    assert (entry["actor"], entry["reason"]) == ("bert", "answers in the wrong language")
+    assert "has its reason" in again["detail"]
+
+
 # Flags
 
 

@@ -155,6 +155,10 @@ class RemoteController:
         path = f"rollouts/{_segment(reference)}/{_segment(event)}"
         return self._ask("POST", path, body=_signed(actor, {"comment": comment} | further))
 
+    def give_reason(self, reference: str, comment: str, *, actor: str | None = None) -> Document:
+        """Say afterwards why one has moved it."""
+        return self._ask("POST", f"rollouts/{_segment(reference)}/reason", body=_signed(actor, {"comment": comment}))
+
     def judge(
         self,
         reference: str,

@@ -18,7 +18,7 @@ from wavegate_controller.domain.access import Permission, Principal
 from wavegate_controller.domain.errors import Conflict, EventRefused, Invalid, NotFound, StaleVersion
 from wavegate_controller.domain.transitions import REQUESTS, Event
 from wavegate_controller.domain.verdict import VerdictKind
-from wavegate_controller.service import queries
+from wavegate_controller.service import queries, reasons
 from wavegate_controller.service import rollouts as service
 from wavegate_controller.service.queries import RolloutView
 from wavegate_controller.service.services import Services
@@ -35,12 +35,13 @@ _ACTS: Final = {
     Event.STEP_BACK: "Go one wave back, paused",
     Event.ROLL_BACK: "Bring everybody back to the stable variant, at once",
     Event.UNPIN: "Let the plan decide again; the wave bakes anew",
+    Event.UNDO: "Take back a roll back that a person asked for, within ten minutes; paused where it was",
     Event.RESTART: "Begin a rolled-back rollout again at its first wave",
     Event.CANCEL: "Give up for good: everybody back to the stable variant",
 }
 
 #: Those that may raise exposure, and so may have to override a freeze window.
-_RAISING: Final = frozenset({Event.START, Event.PROMOTE, Event.APPROVE, Event.RESTART})
+_RAISING: Final = frozenset({Event.START, Event.PROMOTE, Event.APPROVE, Event.RESTART, Event.UNDO})
 
 rollouts: Final = Operations("rollouts", "A flag's way from its stable to its candidate variant, wave by wave.")
 
@@ -104,6 +105,20 @@ def judge_rollout(services: Services, by: Principal, reference: str, body: Judge
     service.judge_wave(
         services, rollout.id, body.gate, VerdictKind(body.verdict), by=by, comment=body.comment, wave=body.wave
     )
+    return rollout_shown(queries.rollout_view(services, rollout.id, by=by))
+
+
+@rollouts.post(
+    "/rollouts/{reference}/reason",
+    "Say afterwards why you moved it",
+    answer=RolloutShown,
+    problems=[Conflict],
+    permission=Permission.EDIT,
+)
+def reason_rollout(services: Services, by: Principal, reference: str, body: Act) -> ResponseReturnValue:
+    """For the newest move, where a person asked for it and gave no reason; it is kept in the audit."""
+    rollout = queries.rollout_view(services, reference, by=by).rollout
+    reasons.give_reason(services, rollout.id, body.comment, by=by)
     return rollout_shown(queries.rollout_view(services, rollout.id, by=by))
 
 

@@ -25,11 +25,12 @@ ACTS: Final = {
     Event.UNPIN: "Let the plan decide again; the wave bakes anew.",
     Event.STEP_BACK: "One wave back, paused.",
     Event.ROLL_BACK: "Everybody back to the stable variant, at once.",
+    Event.UNDO: "Take your roll back back; paused where it was.",
     Event.RESTART: "Begin a rolled-back rollout again at its first wave; needs -m.",
     Event.CANCEL: "Give up for good: everybody back to the stable variant.",
 }
 #: Those that may raise exposure.
-_RAISING: Final = frozenset({Event.START, Event.PROMOTE, Event.APPROVE, Event.RESTART})
+_RAISING: Final = frozenset({Event.START, Event.PROMOTE, Event.APPROVE, Event.RESTART, Event.UNDO})
 _MOVES_SHOWN: Final = 5
 
 
@@ -170,6 +171,16 @@ def judge(session: Session, *, reference: str, gate: str | None, verdict: str, n
         actor=session.signature(name),
     )
     session.show(judged, rollout_panel(judged, now=SystemClock().now()))
+
+
+@rollout.command
+@click.argument("reference")
+@signed
+@speaks_to_controller
+def reason(session: Session, *, reference: str, name: str | None, comment: str) -> None:
+    """Say afterwards why you moved it; needs -m."""
+    document = session.controller.give_reason(reference, comment, actor=session.signature(name))
+    session.show(document, rollout_panel(document, now=SystemClock().now()))
 
 
 def _from_file(file: TextIO) -> dict[str, Any]:

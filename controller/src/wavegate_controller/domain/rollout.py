@@ -23,7 +23,7 @@ class State(StrEnum):
     PAUSED = "paused"
     #: The last wave passed its bake; the candidate is served at its weight. Final.
     COMPLETED = "completed"
-    #: Everybody is back on the stable variant. Only `restart` leads on.
+    #: Everybody is back on the stable variant. Only `restart` leads on, and `undo` after a human's roll back.
     ROLLED_BACK = "rolled_back"
     #: Given up; everybody is on the stable variant. Final.
     CANCELLED = "cancelled"
@@ -38,6 +38,8 @@ class PauseReason(StrEnum):
     BREACH = "breach"
     #: An alert that names the flag fires.
     ALERT = "alert"
+    #: A human took back a roll back.
+    UNDONE = "undone"
     #: An approver said no.
     REJECTED = "rejected"
     #: A human took it one wave back.

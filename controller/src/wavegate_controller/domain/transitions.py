@@ -55,6 +55,8 @@ class Event(StrEnum):
     ALERT = "alert"
     #: The flag serves again after a stop; the wave bakes anew.
     REARM = "rearm"
+    #: Take a human's roll back back: who had the candidate has it again, paused until a human resumes.
+    UNDO = "undo"
     #: Begin again at the first wave, as a new test.
     RESTART = "restart"
     #: Give up for good.
@@ -127,7 +129,11 @@ TRANSITIONS: Final[Mapping[State, Mapping[Event, State]]] = MappingProxyType(
             **_WATCHED_ALIKE,
         },
         State.COMPLETED: {Event.ROLL_BACK: State.ROLLED_BACK},
-        State.ROLLED_BACK: {Event.RESTART: State.RUNNING, Event.CANCEL: State.CANCELLED},
+        State.ROLLED_BACK: {
+            Event.UNDO: State.PAUSED,
+            Event.RESTART: State.RUNNING,
+            Event.CANCEL: State.CANCELLED,
+        },
         State.CANCELLED: {},
     }
 )
@@ -174,7 +180,7 @@ def apply(
         rollout: as it was read.
         event: what happens.
         now: aware UTC time of the event.
-        pause_reason: recorded if the event pauses; a rejection and a step back by a human name themselves.
+        pause_reason: recorded if the event pauses; a rejection, an undo and a step back by a human name themselves.
         signed: whose request it is.
 
     Raises:
@@ -263,6 +269,8 @@ def _in_wave(rollout: Rollout, event: Event, *, now: datetime, signed: Signed) -
             return replace(_to_wave(rollout, wave - 1, now=now), evidence_since=now)
         case Event.PIN if (held := _pinned_wave(rollout, signed.weight)) != wave:
             return replace(_to_wave(rollout, held, now=now), evidence_since=now)
+        case Event.UNDO:
+            return replace(rollout, wave_since=now, unwatched=timedelta(0), final_bake_since=None)
         case Event.RESUME | Event.UNPIN | Event.REARM:
             return replace(
                 rollout,
@@ -305,6 +313,8 @@ def _pause_reason(after: Rollout, event: Event, given: PauseReason) -> PauseReas
     match event:
         case Event.REJECT:
             return PauseReason.REJECTED
+        case Event.UNDO:
+            return PauseReason.UNDONE
         case Event.STEP_BACK if given is PauseReason.OPERATOR:
             return PauseReason.STEPPED_BACK
         case Event.PIN | Event.UNPIN | Event.ALERT | Event.REARM:

@@ -1,11 +1,12 @@
 """What pages, the API and the CLI show: read-only views, each read in one transaction."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Final
 
 from wavegate_controller.domain.access import Permission, Principal
+from wavegate_controller.domain.delivery import DeliveredRevision
 from wavegate_controller.domain.errors import NotFound
 from wavegate_controller.domain.flag import Flag
 from wavegate_controller.domain.forecast import Forecast, forecast
@@ -15,6 +16,8 @@ from wavegate_controller.domain.publication import PublishedRuleset
 from wavegate_controller.domain.record import DecisionRecord
 from wavegate_controller.domain.rollout import WATCHED, Rollout
 from wavegate_controller.ports import UnitOfWork
+from wavegate_controller.service.reasons import reasons_given
+from wavegate_controller.service.rollouts import can_undo
 from wavegate_controller.service.services import Services
 
 #: How many looks a story reaches back at least; fewer would be no line to look at.
@@ -58,6 +61,9 @@ class FlagStory:
         until: `now` while the gates are watched, else when they were last.
         decisions: newest first; the older ones without the holds between them.
         measurements: oldest first.
+        reasons: what people said afterwards about the decision with that id.
+        can_undo: whether the roll back can be taken back.
+        delivered: how far the revision in force has come; None where this process serves none of them.
     """
 
     view: FlagView
@@ -66,6 +72,9 @@ class FlagStory:
     until: datetime
     decisions: Sequence[DecisionRecord]
     measurements: Sequence[Measurement]
+    reasons: Mapping[int, str] = field(default_factory=dict)
+    can_undo: bool = False
+    delivered: DeliveredRevision | None = None
 
 
 def overview(
@@ -203,8 +212,10 @@ def flag_story(
     with services.store.transaction() as work:
         view = _flag_view(work, work.flags.get(services.environment, key))
         if view.rollout is None:
-            return FlagStory(view=view, now=now, since=now, until=now, decisions=(), measurements=())
-        rollout = view.rollout.rollout
+            return FlagStory(
+                view=view, now=now, since=now, until=now, decisions=(), measurements=(), delivered=_delivered(services)
+            )
+        rollout, moved = view.rollout.rollout, view.rollout.moved
         view = replace(view, rollout=replace(view.rollout, guardrail=_guardrail(services, work, rollout)))
         decisions = list(work.decisions.list(rollout.id, limit=looks))
         if len(decisions) == looks:
@@ -214,7 +225,18 @@ def flag_story(
         until = now if rollout.state in WATCHED else judged_at
         since = until - max(lookback, _LOOKS_SHOWN * rollout.plan.interval)
         measured = work.evidence.since(rollout.id, since)
-    return FlagStory(view=view, now=now, since=since, until=until, decisions=decisions, measurements=measured)
+        reasons = reasons_given(work, rollout)
+    return FlagStory(
+        view=view,
+        now=now,
+        since=since,
+        until=until,
+        decisions=decisions,
+        measurements=measured,
+        reasons=reasons,
+        can_undo=can_undo(rollout, moved, now=now),
+        delivered=_delivered(services),
+    )
 
 
 def ruleset_in_force(services: Services, *, by: Principal) -> PublishedRuleset | None:
@@ -222,6 +244,10 @@ def ruleset_in_force(services: Services, *, by: Principal) -> PublishedRuleset |
     by.require(Permission.READ, services.environment)
     with services.store.transaction() as work:
         return work.rulesets.latest(services.environment)
+
+
+def _delivered(services: Services) -> DeliveredRevision | None:
+    return next(iter(services.fleets.revisions(services.environment)), None)
 
 
 def _find(work: UnitOfWork, environment: str, reference: str) -> Rollout:

@@ -1,7 +1,7 @@
 """What a person may ask of a rollout. The reconciler's own moves are in `reconcile`."""
 
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from wavegate_controller.documents import RolloutDocument, plan_to_document
@@ -16,7 +16,7 @@ from wavegate_controller.domain.measurement import BrokenReason, Judgement, Meas
 from wavegate_controller.domain.notification import about_hold, about_rollout
 from wavegate_controller.domain.plan import Approval, percent
 from wavegate_controller.domain.publication import PublishedRuleset
-from wavegate_controller.domain.record import record
+from wavegate_controller.domain.record import DecisionRecord, record
 from wavegate_controller.domain.rollout import ENDED, WATCHED, Rollout, State, check_variants
 from wavegate_controller.domain.transitions import REQUESTS, Event, Signed, apply, meaning
 from wavegate_controller.domain.verdict import VerdictKind
@@ -34,7 +34,9 @@ NEEDS_A_COMMENT = frozenset({Event.PROMOTE, Event.APPROVE, Event.REJECT, Event.R
 #: Requests that stand in for what the gates say, or for the signature that the plan asks for.
 _SIGNED_FOR = frozenset({Event.PROMOTE, Event.APPROVE, Event.REJECT})
 #: Requests that may raise exposure: they wait for what other flags must do first.
-_GOES_ON = frozenset({Event.START, Event.PROMOTE, Event.APPROVE, Event.RESTART})
+_GOES_ON = frozenset({Event.START, Event.PROMOTE, Event.APPROVE, Event.RESTART, Event.UNDO})
+#: For how long a roll back can be taken back. Later it is a new beginning, which is a new test.
+UNDO_WITHIN = timedelta(minutes=10)
 
 
 def create_rollout(services: Services, document: RolloutDocument, *, by: Principal) -> Rollout:
@@ -118,6 +120,11 @@ def act(
             by.require(Permission.ADMINISTER, before.environment)
         after = apply(before, event, now=now, signed=Signed(by=by.name, comment=comment, weight=weight))
         _check_its_turn(work, before, event)
+        if event is Event.UNDO and not can_undo(before, _newest_move(work, before), now=now):
+            raise Conflict(
+                f"only a roll back that a person asked for can be taken back, within "
+                f"{UNDO_WITHIN.total_seconds() / 60:g} minutes; restart rollout {before.id!r} instead"
+            )
         frozen = _check_circumstances(work, before, after, event, now=now, override_freeze=override_freeze)
         meant = meaning(before, event)
         sentence = _sentence(meant if meant is Event.SIGN else event, before, by.name, comment)
@@ -144,6 +151,27 @@ def act(
         services.sink.publish(ruleset)
     services.recorder.decided(after, decision)
     return after
+
+
+def can_undo(rollout: Rollout, moved: DecisionRecord | None, *, now: datetime) -> bool:
+    """Whether its roll back can still be taken back: what the gates or an alert have decided never can.
+
+    Args:
+        rollout: it.
+        moved: the newest decision that moved it.
+        now: aware UTC time.
+    """
+    return (
+        rollout.state is State.ROLLED_BACK
+        and moved is not None
+        and moved.event in (Event.ROLL_BACK, Event.STEP_BACK)
+        and moved.reason is DecisionReason.REQUESTED
+        and now - moved.at <= UNDO_WITHIN
+    )
+
+
+def _newest_move(work: UnitOfWork, rollout: Rollout) -> DecisionRecord | None:
+    return next(iter(work.decisions.list(rollout.id, limit=1, moves_only=True)), None)
 
 
 def goes_past_approvers(rollout: Rollout, event: Event) -> bool:
@@ -418,9 +446,9 @@ def _check_its_turn(work: UnitOfWork, rollout: Rollout, event: Event) -> None:
                     f"rollout {rollout.id!r} would replace {rollout.stable!r}, but flag {rollout.flag_key!r} serves "
                     f"{served!r} now; cancel it and create a new one"
                 )
-        case Event.RESTART | Event.ROLL_BACK if serving is not None and serving.id != rollout.id:
+        case Event.RESTART | Event.UNDO | Event.ROLL_BACK if serving is not None and serving.id != rollout.id:
             raise Conflict(f"rollout {serving.id!r} of flag {rollout.flag_key!r} is newer and decides what is served")
-        case Event.RESTART:
+        case Event.RESTART | Event.UNDO:
             for each in work.rollouts.list(rollout.environment, flag_key=rollout.flag_key):
                 if each.state not in ENDED:
                     raise Conflict(f"rollout {each.id!r} ({each.state}) of flag {rollout.flag_key!r} is newer")

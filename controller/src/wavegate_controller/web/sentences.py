@@ -90,6 +90,7 @@ _DID: Final = {
     Event.RESUME: "resumed",
     Event.STEP_BACK: "stepped back",
     Event.ROLL_BACK: "rolled back",
+    Event.UNDO: "undid the roll back",
     Event.RESTART: "restarted",
     Event.CANCEL: "cancelled",
     Event.SIGN: "signed",
@@ -111,6 +112,7 @@ _IMPERATIVE: Final = {
     Event.ROLL_BACK: "Roll back",
     Event.PIN: "Pin",
     Event.UNPIN: "Unpin",
+    Event.UNDO: "Undo",
     Event.RESTART: "Restart",
     Event.CANCEL: "Cancel",
 }
