@@ -39,14 +39,29 @@ class Stream:
     """One connection that follows an environment.
 
     Attributes:
+        send: ASGI's, for as fast as the client reads.
+        write: puts a chunk as it goes over the wire into the connection's buffer, without waiting; False when the
+            buffer is full, or the connection gone, and then nothing is written. A coroutine for each of ten thousand
+            streams would take as long as all else that is done for them.
+        abort: drops the connection.
         held: the id of the revision that it has; empty for none.
         instance: who it is, if it said so.
     """
 
-    __slots__ = ("abort", "grant", "held", "instance", "send")
+    __slots__ = ("abort", "grant", "held", "instance", "send", "write")
 
-    def __init__(self, send: Send, *, abort: Callable[[], None], grant: Grant, held: str, instance: str) -> None:
+    def __init__(
+        self,
+        send: Send,
+        *,
+        write: Callable[[bytes], bool],
+        abort: Callable[[], None],
+        grant: Grant,
+        held: str,
+        instance: str,
+    ) -> None:
         self.send = send
+        self.write = write
         self.abort = abort
         self.grant = grant
         self.held = held
@@ -152,7 +167,7 @@ class Channel:
                         self._following.add(stream)
                         self._pushed = self._pushed or target
                         if was_behind and stream.instance:
-                            self.push(stream, _asking(target))
+                            stream.write(_asking(target))
                         return
                     was_behind = True
                     for start in range(0, len(events), _PART):
@@ -162,26 +177,9 @@ class Channel:
             _log.info("action=stream_dropped environment=%s key=%s", self.environment, stream.grant.key_id)
             stream.abort()
 
-    def push(self, stream: Stream, message: Message) -> bool:
-        """Write one message without waiting; False when the stream cannot take it now, or is gone.
-
-        An ASGI server's `send` finishes without suspending while the connection's buffer is below its mark, which
-        tests hold ours to. Where it does suspend, nothing is written yet, and the step is taken back.
-        """
-        sending = stream.send(message)
-        step = sending.__await__()
-        try:
-            next(step)
-        except StopIteration:
-            return True
-        except Exception:  # noqa: BLE001 # whatever a broken connection raises
-            return False
-        sending.close()  # type: ignore[attr-defined] # a coroutine, as ASGI has it
-        return False
-
-    def beat(self, stream: Stream, sign: Message) -> None:
-        """Show a stream that it is up to date, or find that it does not read."""
-        if stream in self._following and not self.push(stream, sign):
+    def beat(self, stream: Stream, sign: bytes) -> None:
+        """Show a stream that it is up to date, or find that it does not read; the sign is a chunk."""
+        if stream in self._following and not stream.write(sign):
             self._fall_behind(stream)
 
     def _fall_behind(self, stream: Stream) -> None:
@@ -208,13 +206,13 @@ class Channel:
         """To all who follow, in one go; who holds something else than most is given what leads from there."""
         base = self._pushed
         events, target = self.since(base)
-        message = _message(events)
+        piece = chunk(events)
         is_large = len(events) > _PART
         for batch in _batches(self._following, _AT_ONCE):
             for stream in batch:
                 if stream.held == target or stream not in self._following:
                     continue
-                if stream.held == base and not is_large and self.push(stream, message):
+                if stream.held == base and not is_large and stream.write(piece):
                     stream.held = target
                 else:
                     self._fall_behind(stream)
@@ -224,10 +222,10 @@ class Channel:
     async def _ask(self) -> None:
         """Ask who said who they are to acknowledge the revision: not all at once, and after all have it."""
         pushed = self._pushed
-        message = _asking(pushed)
+        question = _asking(pushed)
         for batch in _batches({stream for stream in self._following if stream.instance}, _ASKED_AT_ONCE):
             for stream in batch:
-                if stream in self._following and not self.push(stream, message):
+                if stream in self._following and not stream.write(question):
                     self._fall_behind(stream)
             await asyncio.sleep(len(batch) / _ASKED_PER_SECOND)
             if self.current is not None and self.current.id != pushed:
@@ -239,8 +237,13 @@ def _message(body: bytes) -> Message:
     return {"type": "http.response.body", "body": body, "more_body": True}
 
 
-def _asking(held: str) -> Message:
-    return _message(b"event: acknowledge\ndata: %b\n\n" % held.partition("-")[0].encode())
+def chunk(body: bytes) -> bytes:
+    """As HTTP/1.1 frames a part of a body whose length nobody knows beforehand."""
+    return b"%x\r\n%b\r\n" % (len(body), body)
+
+
+def _asking(held: str) -> bytes:
+    return chunk(b"event: acknowledge\ndata: %b\n\n" % held.partition("-")[0].encode())
 
 
 def _batches(streams: set[Stream], size: int) -> Iterator[list[Stream]]:

@@ -11,18 +11,20 @@ from typing import Any, Final
 
 from wavegate.evaluation import ruleset_from_json
 from wavegate_controller.delivery.asgi import Headers, Receive, Scope, Send, header, problem
-from wavegate_controller.delivery.channel import Channel, Stream
+from wavegate_controller.delivery.channel import Channel, Stream, chunk
 from wavegate_controller.delivery.fleet import Fleet
 from wavegate_controller.delivery.keys import Grant
 from wavegate_controller.delivery.notices import Notices
 from wavegate_controller.domain.delivery import ConnectedClient, DeliveredRevision
 from wavegate_controller.domain.publication import PublishedRuleset
 
-#: Under this name, among a scope's extensions, our HTTP protocol says how to drop the connection.
+#: Under these names, among a scope's extensions, our HTTP protocol says how to drop the connection, and how to write to
+#: it without waiting.
 ABORT: Final = "wavegate.abort"
+WRITE: Final = "wavegate.write"
 #: Slices of the streams that are shown a heartbeat one after the other, so that no beat takes long.
 _SLICES: Final = 20
-_BEAT: Final[dict[str, Any]] = {"type": "http.response.body", "body": b": still here\n\n", "more_body": True}
+_BEAT: Final = chunk(b": still here\n\n")
 _LONGEST_NUMBER: Final = 18
 #: Who is told to come back comes within so many milliseconds.
 _SOONEST, _LATEST = 200, 2000
@@ -140,9 +142,11 @@ class Hub:
         if refusal := self._refusal(grant):
             await problem(send, 429, "Too Many Requests", refusal, [(b"retry-after", b"%d" % random.randint(5, 30))])  # noqa: S311 # spreads, protects nothing
             return
+        extensions = scope.get("extensions", {})
         stream = Stream(
             send,
-            abort=scope.get("extensions", {}).get(ABORT, _nothing),
+            write=extensions.get(WRITE, _not_now),
+            abort=extensions.get(ABORT, _nothing),
             grant=grant,
             held=header(scope, b"last-event-id").decode("latin-1"),
             instance=header(scope, b"wavegate-instance").decode("latin-1"),
@@ -226,7 +230,7 @@ class Hub:
 
     def _end(self, channel: Channel, stream: Stream, last: bytes) -> None:
         channel.leave(stream)
-        if not channel.push(stream, {"type": "http.response.body", "body": last, "more_body": False}):
+        if not _finished(stream.send, last):
             stream.abort()
 
     async def _beat(self) -> None:
@@ -241,6 +245,29 @@ class Hub:
 
 def _nothing() -> None:
     """Servers other than ours offer no way to drop a connection."""
+
+
+def _not_now(_piece: bytes) -> bool:
+    """Nor one to write to it without waiting: each stream is then served in a task of its own."""
+    return False
+
+
+def _finished(send: Send, last: bytes) -> bool:
+    """Whether a response could be ended without waiting.
+
+    An ASGI server's `send` finishes without suspending while the connection's buffer is below its mark, which tests
+    hold ours to. Where it does suspend, nothing is written yet, and the step is taken back.
+    """
+    sending = send({"type": "http.response.body", "body": last, "more_body": False})
+    step = sending.__await__()
+    try:
+        next(step)
+    except StopIteration:
+        return True
+    except Exception:  # noqa: BLE001 # whatever a broken connection raises
+        return False
+    sending.close()  # type: ignore[attr-defined] # a coroutine, as ASGI has it
+    return False
 
 
 def names(scope: Scope) -> dict[str, str]:
