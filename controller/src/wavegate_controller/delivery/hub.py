@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Final
+from typing import Final
 
 from wavegate.evaluation import ruleset_from_json
 from wavegate_controller.delivery.asgi import Headers, Receive, Scope, Send, header, problem
