@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from support.database import database, sqlite_file, sqlite_url
+from support.database import migrated, sqlite_file, sqlite_url
 from support.postgres import Postgres
 from support.prometheus import Prometheus
 
@@ -43,18 +43,10 @@ def postgres_url(postgres: Postgres) -> Iterator[str]:
         yield url
 
 
-@pytest.fixture(scope="session")
-def migrated_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A migrated SQLite database, to be copied: migrating takes longer than most tests."""
-    directory = tmp_path_factory.mktemp("migrated")
-    with database(directory):
-        return sqlite_file(directory)
-
-
 @pytest.fixture
-def new_sqlite_url(tmp_path: Path, migrated_file: Path) -> str:
+def new_sqlite_url(tmp_path: Path) -> str:
     """A database of the test's own in a file, migrated."""
-    shutil.copy(migrated_file, sqlite_file(tmp_path))
+    shutil.copy(migrated(), sqlite_file(tmp_path))
     return sqlite_url(tmp_path)
 
 

@@ -6,8 +6,9 @@ import pytest
 from prometheus_client import CollectorRegistry, Gauge, Histogram
 
 import wavegate
-from support.prometheus import now, wait_until
+from support.prometheus import now
 from support.rollouts import a_rollout
+from support.waiting import wait_until
 from wavegate_controller.documents.gates import PresetDocument
 from wavegate_controller.documents.reading import parse
 from wavegate_controller.domain.gates import AlertCounts, AlertGate, ErrorRateGate, ThresholdGate

@@ -10,7 +10,8 @@ import yaml
 from click.testing import CliRunner
 
 from support.history import PrometheusWithAPast, series
-from support.prometheus import now, wait_until
+from support.prometheus import now
+from support.waiting import wait_until
 from wavegate_controller.cli import main
 from wavegate_controller.providers import PrometheusProvider
 

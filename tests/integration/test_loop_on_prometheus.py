@@ -10,7 +10,8 @@ from prometheus_client import generate_latest
 from support.database import database
 from support.faults import fault_server, says
 from support.people import person
-from support.prometheus import SCRAPE_INTERVAL, App, now, wait_until
+from support.prometheus import SCRAPE_INTERVAL, App, now
+from support.waiting import wait_until
 from support.world import World
 from wavegate_controller.clock import SystemClock
 from wavegate_controller.demo.prometheus import LocalPrometheus

@@ -23,7 +23,7 @@ from support.faults import (
     trickles,
     writes,
 )
-from support.prometheus import wait_until
+from support.waiting import wait_until
 from wavegate_controller.domain.counts import CounterSelector, Needs
 from wavegate_controller.domain.measurement import (
     Broken,

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from support.prometheus import now, wait_until
+from support.prometheus import now
+from support.waiting import wait_until
 from wavegate_controller.demo.prometheus import LocalPrometheus, PrometheusError, find_prometheus
 from wavegate_controller.domain.counts import BAD_METRIC, REQUESTS_METRIC, CounterSelector, Needs, advance
 from wavegate_controller.domain.errors import Invalid

@@ -11,8 +11,8 @@ from threading import Thread
 
 import pytest
 
-from support.prometheus import wait_until
 from support.rollouts import NOW
+from support.waiting import wait_until
 from wavegate_controller.domain.errors import Invalid
 from wavegate_controller.domain.measurement import Broken, BrokenReason, Judgement
 from wavegate_controller.domain.verdict import VerdictKind

@@ -279,6 +279,7 @@ def future(tmp_path, monkeypatch):
         for number, source in enumerate(sources):
             version = source.replace("{head}", SCRIPTS[-1].revision)
             (scripts / "versions" / f"20990101_{number}.py").write_text(version)
+        migrate._read.cache_clear()
 
     return add
 

@@ -1,7 +1,11 @@
 """A real, migrated database, for tests of what is kept: SQLite in a file, or one of a PostgreSQL's own."""
 
+import atexit
+import shutil
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 
 from sqlalchemy import Engine
@@ -26,3 +30,12 @@ def database(place: Path | str) -> Iterator[Engine]:
         yield engine
     finally:
         engine.dispose()
+
+
+@cache
+def migrated() -> Path:
+    """A migrated SQLite database, to be copied: migrating takes longer than most tests."""
+    directory = Path(tempfile.mkdtemp(prefix="wavegate-migrated-"))
+    atexit.register(shutil.rmtree, directory, ignore_errors=True)
+    with database(directory):
+        return sqlite_file(directory)

@@ -2,13 +2,15 @@
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Thread
 
-from support.prometheus import wait_until
+from support.database import migrated, sqlite_file, sqlite_url
+from support.waiting import wait_until
 from wavegate_controller.remote import RemoteController
 
 WAVEGATE = Path(sys.executable).with_name("wavegate")
@@ -25,7 +27,9 @@ def environment(**variables):
 @contextmanager
 def live_controller(directory, **settings):
     """The URL of a controller that keeps its database in the directory."""
-    places = {"WAVEGATE_DATABASE_URL": f"sqlite:///{directory / 'wavegate.db'}"}
+    if not sqlite_file(directory).exists():
+        shutil.copy(migrated(), sqlite_file(directory))
+    places = {"WAVEGATE_DATABASE_URL": sqlite_url(directory)}
     if "WAVEGATE_SCRAPE_TARGETS" not in settings:
         places["WAVEGATE_PROMETHEUS_URL"] = NOWHERE
     if "WAVEGATE_API_TOKENS" not in settings:

@@ -5,11 +5,11 @@ from functools import cached_property
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import count
 from threading import Thread
-from time import monotonic, sleep
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
+from support.waiting import wait_until
 from wavegate.client.counters import BadKind
 from wavegate_controller.demo.prometheus import LocalPrometheus
 from wavegate_controller.domain.counts import BAD_METRIC, REQUESTS_METRIC
@@ -115,10 +115,3 @@ class Prometheus(LocalPrometheus):
                 pass
 
         return Handler
-
-
-def wait_until(condition, *, timeout: float = 20.0) -> None:
-    deadline = monotonic() + timeout
-    while not condition():
-        assert monotonic() < deadline, "the condition did not come true in time"
-        sleep(0.02)

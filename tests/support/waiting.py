@@ -8,5 +8,5 @@ def wait_until(condition, *, timeout: float = 30.0, what: str = "the condition")
     deadline = monotonic() + timeout
     while not (came := condition()):
         assert monotonic() < deadline, f"{what} did not come true within {timeout:g} s"
-        sleep(0.05)
+        sleep(0.02)
     return came

@@ -45,9 +45,8 @@ from wavegate_controller.domain.errors import Invalid
 from wavegate_controller.identity import FixedToken, Identity
 from wavegate_controller.keyring import Keyring
 from wavegate_controller.notify import OutsideMessenger, Sender
-from wavegate_controller.oidc import OidcProvider
 from wavegate_controller.passwords import Argon2Passwords
-from wavegate_controller.ports import EVENTS, MetricHistory, MetricProvider, Store
+from wavegate_controller.ports import EVENTS, IdentityProvider, MetricHistory, MetricProvider, Store
 from wavegate_controller.providers import Access, PrometheusProvider, ScrapeProvider
 from wavegate_controller.providers.webhook import Webhooks
 from wavegate_controller.scheduler import Reconciler
@@ -212,9 +211,12 @@ def _grants(config: Config, good: Mapping[str, Credential]) -> dict[str, Grant]:
     return fixed | stored
 
 
-def _identity_provider(config: Config) -> OidcProvider | None:
+def _identity_provider(config: Config) -> IdentityProvider | None:
     if not config.oidc_issuer:
         return None
+    # Not at the top: it takes a tenth of a second, and most have no identity provider.
+    from wavegate_controller.oidc import OidcProvider  # noqa: PLC0415
+
     secret = config.oidc_client_secret
     return OidcProvider(
         config.oidc_issuer,

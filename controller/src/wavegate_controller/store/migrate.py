@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Final
 
@@ -90,7 +91,13 @@ def _upgrade_by_one(engine: Engine, *, only_pre: bool) -> bool:
 
 
 def _scripts() -> ScriptDirectory:
-    return ScriptDirectory.from_config(configuration())
+    return _read(_SCRIPTS)
+
+
+@cache
+def _read(directory: Path) -> ScriptDirectory:
+    # Once: it takes longer than to ask a database where it stands, and they do not change while we run.
+    return ScriptDirectory(str(directory))
 
 
 def _missing(connection: Connection) -> list[Script]:
