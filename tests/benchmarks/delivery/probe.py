@@ -1,4 +1,7 @@
-"""Asks for the ruleset again and again; the slowest answer between `begin` and `end`."""
+"""Asks for the ruleset again and again; the slowest answer between `begin` and `end`.
+
+What is asked while the server's loop is stalled waits for it, so that is the longest stall, too, and a little more.
+"""
 
 import sys
 import threading

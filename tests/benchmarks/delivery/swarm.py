@@ -1,6 +1,7 @@
 """Thousands of streams in one process, with as little of its own time for each as can be.
 
-Says when all are connected, when each change has reached the first and the last, and when all are back after a loss.
+Says when all are connected, when each change has reached the first and the last, and when all are back after a loss,
+with the errors by then: an answer other than a stream, and a connection that ended before its first event.
 """
 
 import asyncio
@@ -24,6 +25,7 @@ AT_ONCE = 200
 class Swarm:
     def __init__(self) -> None:
         self.open = 0
+        #: Since the streams were last all open.
         self.errors = 0
         self.lost = 0.0
         self.reached = 0
@@ -37,7 +39,8 @@ class Swarm:
             if self.lost:
                 print("reconnected", self.errors, time.monotonic() - self.lost, flush=True)
             else:
-                print("connected", time.monotonic() - self.began, flush=True)
+                print("connected", self.errors, time.monotonic() - self.began, flush=True)
+            self.errors = 0
             self.lost = 0.0
 
     def down(self) -> None:
@@ -71,7 +74,8 @@ class Follower(asyncio.Protocol):
             self.is_up = True
             self.swarm.up()
         elif not self.is_up and not data.startswith(b"HTTP/1.1 200"):
-            self.swarm.errors += 1
+            # Which counts as an error when the connection is gone.
+            self.transport.close()
         if b"event: delta" in data:
             if not self.swarm.reached:
                 self.swarm.id = data.partition(b"id: ")[2].partition(b"\n")[0]
@@ -80,6 +84,8 @@ class Follower(asyncio.Protocol):
     def connection_lost(self, _) -> None:
         if self.is_up:
             self.swarm.down()
+        else:
+            self.swarm.errors += 1
         # What the controller asks for, at a moment of its own.
         asyncio.get_running_loop().call_later(random.uniform(0.2, 2), again, self.swarm, self.number)
 
