@@ -3,6 +3,7 @@
 import signal
 import socket
 import subprocess
+import sys
 
 import pytest
 import requests
@@ -91,6 +92,28 @@ def test_processes_that_start_at_once_on_an_empty_postgres_all_begin(postgres):
         assert [status(each.wait_ready(), "/healthz") for each in (first, second)] == [200, 200]
         first.kill()
         second.kill()
+
+
+_STOPPED_AT_ONCE = """
+import os, signal
+from wavegate_controller import bootstrap
+
+class StoppedAtOnce(bootstrap.DataPlaneServer):
+    def run(self, sockets):
+        os.kill(os.getpid(), signal.SIGTERM)
+        super().run(sockets)
+
+bootstrap.DataPlaneServer = StoppedAtOnce
+bootstrap.run(None, bootstrap.listen("127.0.0.1", 0))
+print("stopped in order")
+"""
+
+
+def test_a_stop_that_comes_before_the_server_listens_to_signals_is_heard():
+    command = [sys.executable, "-c", _STOPPED_AT_ONCE]
+    process = subprocess.run(command, check=False, capture_output=True, text=True, timeout=30)
+
+    assert process.stdout == "stopped in order\n", process.stderr
 
 
 def test_a_stop_does_not_wait_for_a_prometheus_that_hangs(postgres_url):

@@ -348,9 +348,6 @@ def log_to_stderr(level: str) -> None:
 def run(app: Application, listener: socket.socket, *streams: Hub | Feed) -> None:
     """Serve an application with a data plane until SIGTERM or SIGINT; then these streams end first."""
     _tune()
-    for stop in (signal.SIGTERM, signal.SIGINT):
-        # The server raises again what stopped it, once it has stopped; without this there would be no after.
-        signal.signal(stop, lambda *_: None)
     config = uvicorn.Config(
         cast("Any", app),
         http=BoundedProtocol,
@@ -362,7 +359,12 @@ def run(app: Application, listener: socket.socket, *streams: Hub | Feed) -> None
         timeout_keep_alive=_KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=_GRACE_SECONDS,
     )
-    DataPlaneServer(config, *streams).run(sockets=[listener])
+    server = DataPlaneServer(config, *streams)
+    for stop in (signal.SIGTERM, signal.SIGINT):
+        # The server listens to signals only once it has begun, and raises again what stopped it once it has stopped:
+        # the first must not be lost, and there is an after.
+        signal.signal(stop, server.end)
+    server.run(sockets=[listener])
 
 
 class DataPlaneServer(uvicorn.Server):
@@ -371,6 +373,10 @@ class DataPlaneServer(uvicorn.Server):
     def __init__(self, config: uvicorn.Config, *streams: Hub | Feed) -> None:
         super().__init__(config)
         self._streams = streams
+
+    def end(self, *_: object) -> None:
+        """As a signal handler: stop as soon as possible, be it before the first request."""
+        self.should_exit = True
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Stop listening, and let everybody go."""
