@@ -290,7 +290,7 @@ def test_every_answer_carries_a_policy_that_runs_only_our_own_files(stage, brows
     assert policy.startswith("default-src 'none'; script-src 'self'; style-src 'self';")
     assert "unsafe" not in policy
     assert response.headers["X-Content-Type-Options"] == "nosniff"
-    assert response.headers["Referrer-Policy"] == "no-referrer"
+    assert response.headers["Referrer-Policy"] == "same-origin"
 
 
 def test_a_page_refers_only_to_files_that_are_shipped_and_needs_no_inline_code(stage, browser):
