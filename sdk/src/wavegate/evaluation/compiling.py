@@ -72,7 +72,7 @@ class Compiler:
     def __init__(self, ruleset: Ruleset) -> None:
         self._ruleset = ruleset
         self._needed: dict[str, Choose[EvaluationDetails]] = {}
-        self._segments = _Segments(ruleset)
+        self._conditions = ConditionCompiler(ruleset)
 
     def compile(self, flag: Flag, present: Present[T]) -> CompiledFlag[T]:
         """As `compile_flag` does; the flag is one of the ruleset's."""
@@ -92,7 +92,7 @@ class Compiler:
         if flag.pilot is not None and flag.rollout is not None:
             condition = _membership(flag.pilot)
             if condition is not None:
-                matches = compile_condition(condition, self._segments)
+                matches = self._conditions.compile(condition)
                 serve = _candidate(answers, flag.rollout, Reason.TARGETING_MATCH, "pilot")
                 steps.append(("", None, None, matches, serve))
         choose = _rollout(answers, steps)
@@ -106,7 +106,7 @@ class Compiler:
         return [
             (
                 *without_call(rule.condition),
-                compile_condition(rule.condition, self._segments),
+                self._conditions.compile(rule.condition),
                 _serve(answers, rule.serve, f"rules[{index}]"),
             )
             for index, rule in enumerate(answers.flag.rules)
@@ -135,6 +135,17 @@ class Compiler:
         if flag_key not in self._needed:
             self._needed[flag_key] = self._choose(_Answers(self._ruleset.flags[flag_key], as_it_is))
         return self._needed[flag_key]
+
+
+class ConditionCompiler:
+    """Compiles the conditions of a ruleset, each of whose segments becomes one closure, however often it is named."""
+
+    def __init__(self, ruleset: Ruleset) -> None:
+        self._segments = _Segments(ruleset)
+
+    def compile(self, condition: Condition) -> Matches:
+        """As `compile_condition` does, with the ruleset's segments."""
+        return compile_condition(condition, self._segments)
 
 
 class _Segments(dict[str, Matches]):
