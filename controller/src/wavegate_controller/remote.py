@@ -205,6 +205,10 @@ class RemoteController:
         """One entry of the audit."""
         return self._ask("GET", f"audit/{sequence}")
 
+    def restore(self, sequence: int, *, actor: str | None = None, comment: str = "") -> Document:
+        """Set back what an entry of the audit tells of; that entry."""
+        return self._ask("POST", f"audit/{sequence}/restore", body=_signed(actor, {"comment": comment}))
+
     def audit_chain(self, *, after: int) -> Document:
         """Entries behind that one, oldest first, in `items`, and where the chain ends in `head`."""
         return self._ask("GET", "audit/chain", query={"after": after})

@@ -8,13 +8,13 @@ from pydantic import AwareDatetime, Field
 
 from wavegate_controller.api.operations import Operations
 from wavegate_controller.api.paging import Page, PageQuery, page
-from wavegate_controller.api.reading import Query
+from wavegate_controller.api.reading import Act, Query
 from wavegate_controller.documents.audit import entry_to_document, head_to_document
 from wavegate_controller.documents.shown import AuditEntryShown, AuditStretchShown
 from wavegate_controller.domain.access import Permission, Principal
 from wavegate_controller.domain.audit import AuditFilter
-from wavegate_controller.domain.errors import NotFound
-from wavegate_controller.service import audits
+from wavegate_controller.domain.errors import Conflict, Invalid, NotFound, StaleVersion
+from wavegate_controller.service import audits, restoring
 from wavegate_controller.service.services import Services
 
 _NUMBER: Final = re.compile(r"[0-9]{1,18}")
@@ -72,6 +72,24 @@ def follow_audit(services: Services, by: Principal, query: StretchQuery) -> Resp
 @audit.get("/audit/{entry}", "Show an entry of the audit", answer=AuditEntryShown, permission=Permission.AUDIT)
 def show_audit(services: Services, by: Principal, entry: str) -> ResponseReturnValue:
     """With what was before and after, and the evidence."""
-    if not _NUMBER.fullmatch(entry):
-        raise NotFound("audit entry", entry)
-    return entry_to_document(audits.show(services, int(entry), by=by))
+    return entry_to_document(audits.show(services, _sequence(entry), by=by))
+
+
+@audit.post(
+    "/audit/{entry}/restore",
+    "Set back what an entry tells of, to what it was before",
+    answer=AuditEntryShown,
+    problems=[Conflict, Invalid, StaleVersion],
+)
+def restore_audit(services: Services, by: Principal, entry: str, body: Act) -> ResponseReturnValue:
+    """As one more change, with an entry of its own, by whoever may make that change; the answer is the old entry.
+
+    What cannot be set back, such as what a rollout gave to users, is refused with what to do instead.
+    """
+    return entry_to_document(restoring.restore(services, _sequence(entry), by=by, comment=body.comment))
+
+
+def _sequence(text: str) -> int:
+    if not _NUMBER.fullmatch(text):
+        raise NotFound("audit entry", text)
+    return int(text)

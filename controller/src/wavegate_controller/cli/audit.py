@@ -12,7 +12,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from wavegate_controller.cli.failure import Broken, Misused
-from wavegate_controller.cli.session import Session, speaks_to_controller
+from wavegate_controller.cli.session import Session, signed, speaks_to_controller
 from wavegate_controller.config import load
 from wavegate_controller.documents.audit import (
     entry_from_document,
@@ -60,6 +60,17 @@ def show(session: Session, entry: int) -> None:
     """All of entry ENTRY: what was before and after, the evidence."""
     document = session.controller.audit_entry(entry)
     click.echo(json.dumps(document, indent=2, ensure_ascii=False))
+
+
+@audit.command
+@click.argument("entry", type=click.IntRange(1))
+@signed
+@speaks_to_controller
+def restore(session: Session, entry: int, name: str | None, comment: str) -> None:
+    """Set back what ENTRY tells of, to what it was before; one more change, by whoever may make it."""
+    document = session.controller.restore(entry, actor=session.signature(name), comment=comment)
+    restored = f"{document['subject']} is as it was before entry {entry} ({document['action']} by {document['actor']})"
+    session.show(document, escape(restored))
 
 
 @audit.command
