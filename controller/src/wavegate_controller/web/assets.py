@@ -2,5 +2,5 @@
 
 from typing import Final
 
-STYLES: Final = ("css/tokens.css", "css/components.css", "css/pages.css", "css/charts.css")
+STYLES: Final = ("css/tokens.css", "css/components.css", "css/pages.css", "css/charts.css", "css/tools.css")
 SCRIPTS: Final = ("vendor/htmx.min.js", "vendor/idiomorph-ext.min.js")

@@ -7,9 +7,12 @@ from flask import Blueprint
 
 from wavegate_controller.service.services import Services
 from wavegate_controller.web.pages.acts import add_acts
+from wavegate_controller.web.pages.audit import add_audit
+from wavegate_controller.web.pages.clients import add_clients
 from wavegate_controller.web.pages.confirm import add_confirm
 from wavegate_controller.web.pages.flag import add_flag
 from wavegate_controller.web.pages.overview import add_overview
+from wavegate_controller.web.pages.playground import add_playground
 from wavegate_controller.web.pages.search import add_search
 
 PAGES: Final[Sequence[Callable[[Blueprint, Services], None]]] = (
@@ -18,4 +21,7 @@ PAGES: Final[Sequence[Callable[[Blueprint, Services], None]]] = (
     add_acts,
     add_confirm,
     add_search,
+    add_playground,
+    add_clients,
+    add_audit,
 )

@@ -1,0 +1,63 @@
+"""Playground, clients and audit in a browser: what is asked, opened and set back, and nothing that keeps people out."""
+
+import pytest
+from playwright.sync_api import expect
+
+
+def give_people(controller):
+    controller.remote.create_flag({"key": "ai-answers", "deny": ["mallory"]})
+    controller.remote.change_flag("ai-answers", {"deny": ["mallory", "eve"], "comment": "spam"}, actor="grace")
+
+
+def test_somebody_is_told_why_they_get_what_they_get(controller, page, axe):
+    give_people(controller)
+
+    page.goto(controller.url + "/playground")
+    page.get_by_label("Targeting key").fill("eve")
+    page.get_by_label("Attributes").fill("country=NO")
+    page.get_by_role("button", name="Evaluate").click()
+
+    expect(page.locator(".chain-decided")).to_contain_text("the targeting key is listed")
+    axe(page)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("path", ["/playground", "/playground?key=eve", "/clients", "/audit", "/audit/2/restore"])
+def test_a_page_is_accessible_in_light_and_dark_and_no_wider_than_a_phone(controller, open_window, axe, path):
+    give_people(controller)
+
+    for options in ({"color_scheme": "light"}, {"color_scheme": "dark"}, {"viewport": {"width": 390, "height": 844}}):
+        page = open_window(**options)
+        page.goto(controller.url + path)
+        expect(page.get_by_role("heading", level=1)).to_be_visible()
+        for each in page.locator("details:not(.act-more) > summary:visible").all():
+            each.click()
+        axe(page)
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+@pytest.mark.slow
+def test_an_entry_is_opened_and_set_back_by_keyboard_alone(controller, page):
+    give_people(controller)
+    page.goto(controller.url + "/audit?action=flag.change")
+
+    page.locator(".line > summary").first.focus()
+    page.keyboard.press("Enter")
+    page.get_by_role("link", name="Restore what was before").focus()
+    page.keyboard.press("Enter")
+    page.get_by_label("Why").fill("eve asked nicely")
+    page.get_by_label("Your name").fill("ada")
+    page.keyboard.press("Enter")
+
+    expect(page.locator(".line").first).to_contain_text("eve asked nicely (restores what was before audit entry")
+    assert controller.remote.flag("ai-answers")["deny"] == ["mallory"]
+
+
+@pytest.mark.slow
+def test_a_connected_app_is_shown_as_current(controller, page):
+    import wavegate
+
+    with wavegate.Client(controller.url):
+        page.goto(controller.url + "/clients")
+
+        expect(page.locator("#clients tbody tr")).to_contain_text("current")
