@@ -54,6 +54,7 @@ from wavegate_controller.service.accounts import first_admin, invite
 from wavegate_controller.service.happenings import happening_to_document, happenings, newest
 from wavegate_controller.service.publish import follow, publish_latest
 from wavegate_controller.service.services import Services
+from wavegate_controller.siblings import Siblings
 from wavegate_controller.store import OnlyProcess, SqlStore, migrate, open_engine
 from wavegate_controller.telemetry import PrometheusRecorder
 from wavegate_controller.web import make_door, make_web
@@ -75,6 +76,7 @@ class Controller:
         app: the ASGI application, data plane and control plane.
         reconciler: watches; None where other processes do.
         sender: tells people; None where other processes do.
+        siblings: talks with the other processes; None where there can be none.
         alone: keeps other processes away from a database that takes only one.
     """
 
@@ -85,6 +87,7 @@ class Controller:
     reconciler: Reconciler | None
     sender: Sender | None
     keyring: Keyring
+    siblings: Siblings | None
     alone: OnlyProcess
 
     def start(self) -> None:
@@ -92,6 +95,8 @@ class Controller:
         follow(self.services)
         publish_latest(self.services)
         self.keyring.start()
+        if self.siblings:
+            self.siblings.start()
         if self.reconciler:
             self.reconciler.start()
         if self.sender:
@@ -104,6 +109,8 @@ class Controller:
         if self.reconciler:
             self.reconciler.close()
             self.reconciler.leave()
+        if self.siblings:
+            self.siblings.close()
         self.keyring.close()
 
 
@@ -146,6 +153,7 @@ def build(config: Config) -> Controller:
         else None,
         sender=Sender(services) if "reconcile" in config.roles else None,
         keyring=_keyring(services, keys, config),
+        siblings=Siblings(services) if engine.dialect.name == "postgresql" else None,
         alone=alone,
     )
 

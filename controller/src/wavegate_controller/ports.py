@@ -16,7 +16,7 @@ from wavegate_controller.domain.configuration import Applied, Name
 from wavegate_controller.domain.counts import CounterSelector
 from wavegate_controller.domain.credential import Credential, Kind
 from wavegate_controller.domain.decision import Decision
-from wavegate_controller.domain.delivery import ConnectedClient, DeliveredRevision
+from wavegate_controller.domain.delivery import ConnectedClient, DeliveredRevision, FleetNews
 from wavegate_controller.domain.environment import Environment
 from wavegate_controller.domain.flag import Flag
 from wavegate_controller.domain.measurement import Answer, Broken, Cursor, Judgement, Labelled, Measurement, Series
@@ -577,6 +577,44 @@ class OutboxRepository(Protocol):
         ...
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Word:
+    """What a process that serves said to the others.
+
+    Attributes:
+        id: rising in the order in which they become visible.
+        process: who says so.
+        environment: whose clients; empty for what is about the process itself.
+        seconds_ago: by the database's clock.
+    """
+
+    id: int
+    process: str
+    environment: str
+    document: Mapping[str, Any]
+    seconds_ago: float
+
+
+class WordRepository(Protocol):
+    """What processes that serve tell each other, for a minute."""
+
+    def add(self, process: str, words: Sequence[tuple[str, Mapping[str, Any]]]) -> None:
+        """Say something of each of these environments."""
+        ...
+
+    def newest(self) -> int:
+        """The id of the latest; 0 where nothing was said."""
+        ...
+
+    def list(self, *, after: int, but: str) -> Sequence[Word]:
+        """What others than this process said after that id, in order."""
+        ...
+
+    def forget(self, *, older_than: timedelta) -> None:
+        """What was said so long ago."""
+        ...
+
+
 class SegmentRepository(Protocol):
     """The segments of all environments."""
 
@@ -757,6 +795,11 @@ class UnitOfWork(Protocol):
         """See CalendarRepository."""
         ...
 
+    @property
+    def words(self) -> WordRepository:
+        """See WordRepository."""
+        ...
+
     def attempt(self) -> AbstractContextManager[object]:
         """A part of the transaction: when the block raises, only what it did is undone, and the rest may go on."""
         ...
@@ -774,6 +817,8 @@ LOOK: Final = ""
 EVENTS: Final = "events"
 #: Topic of changes of SDK keys; the value is the environment.
 KEYS: Final = "keys"
+#: Topic of what processes that serve tell each other; the value is who says so.
+WORDS: Final = "words"
 
 
 class Notices(Protocol):
@@ -912,7 +957,7 @@ class Recorder(Protocol):
 
 
 class Fleets(Protocol):
-    """How far revisions have come, as this process sees it."""
+    """How far revisions have come, as this process knows."""
 
     def revisions(self, environment: str) -> Sequence[DeliveredRevision]:
         """How far each came, newest first."""
@@ -920,4 +965,16 @@ class Fleets(Protocol):
 
     def clients(self, environment: str) -> Sequence[ConnectedClient]:
         """Who is connected, those furthest behind first."""
+        ...
+
+    def news(self, *, all_of_it: bool = False) -> Mapping[str, FleetNews]:
+        """By environment what other processes were not told yet, or all that this one hears itself."""
+        ...
+
+    def told(self, process: str, environment: str, news: FleetNews, *, seconds_ago: float) -> None:
+        """Another process said this, so long ago; of other environments it had nothing to say."""
+        ...
+
+    def ended(self, process: str) -> None:
+        """Another process stopped, and nobody hears of its clients."""
         ...

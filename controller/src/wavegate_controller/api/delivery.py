@@ -17,7 +17,7 @@ delivery: Final = Operations("delivery", "How far rulesets have come: which clie
 
 @delivery.get("/delivery", "List the latest revisions and who has them", answer=Page[DeliveredRevisionShown])
 def list_delivered_revisions(services: Services, query: PageQuery, by: Principal) -> ResponseReturnValue:
-    """Newest first. Of the clients that are connected to the process that answers, directly or by relays."""
+    """Newest first. Of all clients, whichever process they are connected to, directly or by relays."""
     seen = query.after(int)
     found = [each for each in service.delivered_revisions(services, by=by) if seen is None or (each.revision,) < seen]
     found = found[: query.limit + 1]
@@ -39,6 +39,7 @@ def _revision(delivered: DeliveredRevision) -> dict[str, Any]:
         "since": delivered.since.isoformat(),
         "delivered": delivered.delivered,
         "of": delivered.of,
+        "gone": delivered.gone,
         "slowest_seconds": delivered.slowest_seconds,
         "sentence": delivered.sentence,
     }

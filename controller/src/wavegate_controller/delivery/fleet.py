@@ -1,22 +1,29 @@
-"""Who is connected, and how far each revision has come. In memory, for as long as somebody is connected."""
+"""Who is connected, and how far each revision has come. In memory, for as long as somebody is connected.
+
+Where several processes serve one environment, each tells the others what it hears itself, so that all know of all
+clients. A client is one entry, whoever tells of it: behind a load balancer its stream is held by one process, and what
+it acknowledges may come to another.
+"""
 
 import re
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from time import monotonic
 from typing import Final
 
-from wavegate_controller.domain.delivery import ConnectedClient, DeliveredRevision
+from wavegate_controller.domain.delivery import ClientNews, ConnectedClient, DeliveredRevision, FleetNews
 
 _INSTANCE: Final = re.compile(r"[0-9a-f]{32}")
 _NAME: Final = re.compile(r"[!-~]{1,64}")
 #: Beyond it new clients are served, and not counted.
 _MOST_CLIENTS: Final = 200_000
-#: A client that polls and was silent for so long is gone.
+#: A client that polls and was silent for so long is gone; one that a relay or another process told of, too.
 _SILENT: Final = 60.0
+#: Clients that are remembered by name when they have left.
+_MOST_GONE: Final = 10_000
 #: Revisions whose delivery is remembered.
 _REMEMBERED: Final = 100
 
@@ -29,9 +36,19 @@ class _Client:
     via: str
     connected: float
     seen: float
+    is_relay: bool = False
+    #: Whether this process hears it itself, and which others said that they do.
+    is_here: bool = True
+    there: set[str] = field(default_factory=set)
     streams: int = 0
+    is_streaming_there: bool = False
     revision: int | None = None
     since: float = 0.0
+
+    @property
+    def is_streaming(self) -> bool:
+        """Whether changes are pushed to it."""
+        return self.streams > 0 or bool(self.via) or self.is_streaming_there
 
 
 @dataclass(slots=True)
@@ -39,6 +56,8 @@ class _Revision:
     since: datetime
     began: float
     slowest: float | None = None
+    #: Who used it and left.
+    gone: set[str] = field(default_factory=set)
     #: Once the next one came.
     delivered: int = 0
     of: int = 0
@@ -57,8 +76,12 @@ class Fleet:
         self._clock = clock
         self._lock = threading.Lock()
         self._clients: dict[str, _Client] = {}
-        self._relays: set[str] = set()
         self._revisions: OrderedDict[int, _Revision] = OrderedDict()
+        #: What other processes were not told yet.
+        self._changed: set[str] = set()
+        self._left: set[str] = set()
+        #: Those others, and when they were last heard.
+        self._processes: dict[str, float] = {}
 
     def published(self, revision: int, *, at: datetime) -> None:
         """A revision is served from now on."""
@@ -78,7 +101,8 @@ class Fleet:
             client = self._client(instance, sdk, app)
             if client is not None:
                 client.streams += 1
-                self._uses(client, revision, self._clock())
+                self._is_here(instance, client)
+                self._uses(instance, client, revision, self._clock())
 
     def left(self, instance: str) -> None:
         """A stream of this client ended."""
@@ -87,14 +111,15 @@ class Fleet:
             if client is not None:
                 client.streams -= 1
                 if client.streams <= 0:
-                    self._forget(instance)
+                    self._leaves(instance, client)
 
     def polled(self, instance: str, *, sdk: str, app: str, revision: int | None) -> None:
         """A client asked, and showed which revision it uses if that is the newest."""
         with self._lock:
             client = self._client(instance, sdk, app)
             if client is not None:
-                self._uses(client, revision, self._clock())
+                self._is_here(instance, client)
+                self._uses(instance, client, revision, self._clock())
 
     def acknowledged(
         self, clients: Iterable[tuple[str, int, float, str, str]], gone: Iterable[str], *, by: str
@@ -102,13 +127,64 @@ class Fleet:
         """Clients use a revision, for so many seconds already; `by` is who says so, a relay perhaps."""
         with self._lock:
             now = self._clock()
+            if (relay := self._clients.get(by)) is not None:
+                relay.is_relay = True
             for instance, revision, held, sdk, app in clients:
                 client = self._client(instance, sdk, app, via="" if instance == by else by)
-                if client is not None:
-                    self._uses(client, revision, now - held)
+                if client is None:
+                    continue
+                if instance != by:
+                    client.via = by
+                    self._is_here(instance, client)
+                self._uses(instance, client, revision, now - held)
             for instance in gone:
                 if (client := self._clients.get(instance)) is not None and client.via == by:
-                    del self._clients[instance]
+                    self._leaves(instance, client)
+
+    def news(self, *, all_of_it: bool = False) -> FleetNews:
+        """What other processes were not told yet: clients, and those that left; or all that this one hears itself."""
+        with self._lock:
+            if all_of_it:
+                self._forget_silent(self._clock())
+            now = self._clock()
+            told = [
+                self._news(instance, client, now)
+                for instance, client in self._clients.items()
+                if instance in self._changed or (all_of_it and client.is_here)
+            ]
+            left = sorted(self._left)
+            self._changed, self._left = set(), set()
+        return FleetNews(clients=tuple(told), left=tuple(left), is_all=all_of_it)
+
+    def told(self, process: str, news: FleetNews, *, seconds_ago: float) -> None:
+        """What another process knows, as it was so long ago."""
+        with self._lock:
+            now = self._clock()
+            self._processes[process] = now
+            for each in news.clients:
+                client = self._clients.get(each.instance)
+                if client is None and each.is_heard:
+                    client = self._client(each.instance, each.sdk, each.app, is_here=False)
+                if client is None:
+                    continue
+                if each.is_heard:
+                    client.there.add(process)
+                    client.is_streaming_there = each.streaming
+                since = now - seconds_ago - each.held_seconds
+                if client.revision is None or since > client.since:
+                    self._uses(each.instance, client, each.revision, since, is_told=True)
+            left: Iterable[str] = news.left
+            if news.is_all:
+                known = {each.instance for each in news.clients if each.is_heard}
+                left = [name for name, client in self._clients.items() if process in client.there and name not in known]
+            for instance in left:
+                if (client := self._clients.get(instance)) is not None:
+                    self._leaves_there(process, instance, client)
+
+    def ended(self, process: str) -> None:
+        """Another process stopped, and nobody hears of its clients."""
+        with self._lock:
+            self._ended(process)
 
     def clients(self) -> Sequence[ConnectedClient]:
         """All that are connected, those furthest behind first."""
@@ -122,7 +198,7 @@ class Fleet:
                     app=client.app,
                     revision=client.revision,
                     held_seconds=max(0.0, now - client.since),
-                    streaming=client.streams > 0 or bool(client.via),
+                    streaming=client.is_streaming,
                 )
                 for instance, client in self._clients.items()
             ]
@@ -141,52 +217,108 @@ class Fleet:
                         since=record.since,
                         delivered=delivered,
                         of=of,
+                        gone=len(record.gone),
                         slowest_seconds=record.slowest,
                     )
                 )
             return found
 
     def __len__(self) -> int:
-        return len(self._clients)
+        """Clients that this process hears itself: those of all processes together are all."""
+        with self._lock:
+            return sum(client.is_here for client in self._clients.values())
 
-    def _client(self, instance: str, sdk: str, app: str, via: str = "") -> _Client | None:
+    def _client(self, instance: str, sdk: str, app: str, via: str = "", *, is_here: bool = True) -> _Client | None:
         client = self._clients.get(instance)
         now = self._clock()
         if client is None:
             if len(self._clients) >= _MOST_CLIENTS or not _INSTANCE.fullmatch(instance):
                 return None
             sdk, app = (name if _NAME.fullmatch(name) else "" for name in (sdk, app))
-            client = self._clients[instance] = _Client(sdk=sdk, app=app, via=via, connected=now, seen=now)
-            if via:
-                self._relays.add(via)
+            client = self._clients[instance] = _Client(
+                sdk=sdk, app=app, via=via, connected=now, seen=now, is_here=is_here
+            )
+            if is_here:
+                self._comes(instance)
         client.seen = now
         return client
 
-    def _uses(self, client: _Client, revision: int | None, since: float) -> None:
+    def _is_here(self, instance: str, client: _Client) -> None:
+        if not client.is_here:
+            client.is_here = True
+            self._comes(instance)
+
+    def _comes(self, instance: str) -> None:
+        self._changed.add(instance)
+        self._left.discard(instance)
+
+    def _leaves(self, instance: str, client: _Client) -> None:
+        """This process hears it no more; another may."""
+        client.is_here, client.via = False, ""
+        self._changed.discard(instance)
+        self._left.add(instance)
+        if not client.there:
+            self._forget(instance)
+
+    def _leaves_there(self, process: str, instance: str, client: _Client) -> None:
+        client.there.discard(process)
+        if not client.is_here and not client.there:
+            self._forget(instance)
+
+    def _ended(self, process: str) -> None:
+        self._processes.pop(process, None)
+        for instance, client in list(self._clients.items()):
+            # A relay that was forgotten took others along.
+            if process in client.there and instance in self._clients:
+                self._leaves_there(process, instance, client)
+
+    def _uses(
+        self, instance: str, client: _Client, revision: int | None, since: float, *, is_told: bool = False
+    ) -> None:
         if revision is None or revision == client.revision:
             return
         client.revision, client.since = revision, since
         record = self._revisions.get(revision)
+        if record is not None:
+            record.gone.discard(instance)
         if record is not None and client.connected < record.began:
             seconds = max(0.0, since - record.began)
             record.slowest = max(record.slowest or 0.0, seconds)
-            self._delivered(seconds)
+            if not is_told:
+                self._delivered(seconds)
+        if not is_told:
+            self._changed.add(instance)
+
+    def _news(self, instance: str, client: _Client, now: float) -> ClientNews:
+        return ClientNews(
+            instance=instance,
+            revision=client.revision,
+            held_seconds=max(0.0, now - client.since) if client.revision is not None else 0.0,
+            sdk=client.sdk,
+            app=client.app,
+            streaming=client.is_streaming,
+            is_heard=client.is_here,
+        )
 
     def _count(self, revision: int) -> tuple[int, int]:
         return sum(client.revision == revision for client in self._clients.values()), len(self._clients)
 
     def _forget(self, instance: str) -> None:
         """It is gone, and so is what was connected to it, if it was a relay."""
-        del self._clients[instance]
-        if instance in self._relays:
-            self._relays.discard(instance)
+        client = self._clients.pop(instance)
+        self._changed.discard(instance)
+        record = None if client.revision is None else self._revisions.get(client.revision)
+        if record is not None and len(record.gone) < _MOST_GONE:
+            record.gone.add(instance)
+        if client.is_relay:
             for other in [other for other, client in self._clients.items() if client.via == instance]:
-                del self._clients[other]
+                self._leaves(other, self._clients[other])
 
     def _forget_silent(self, now: float) -> None:
-        for instance in [
-            instance
-            for instance, client in self._clients.items()
-            if not client.streams and not client.via and now - client.seen > _SILENT
-        ]:
-            self._forget(instance)
+        for process in [process for process, heard in self._processes.items() if now - heard > _SILENT]:
+            self._ended(process)
+        for instance, client in list(self._clients.items()):
+            is_silent = client.is_here and not client.streams and now - client.seen > _SILENT
+            # A relay that was forgotten took others along.
+            if is_silent and instance in self._clients:
+                self._leaves(instance, client)

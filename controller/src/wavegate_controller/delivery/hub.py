@@ -15,7 +15,7 @@ from wavegate_controller.delivery.channel import Channel, Stream, chunk
 from wavegate_controller.delivery.fleet import Fleet
 from wavegate_controller.delivery.keys import Grant
 from wavegate_controller.delivery.notices import Notices
-from wavegate_controller.domain.delivery import ConnectedClient, DeliveredRevision
+from wavegate_controller.domain.delivery import ConnectedClient, DeliveredRevision, FleetNews
 from wavegate_controller.domain.publication import PublishedRuleset
 
 #: Under these names, among a scope's extensions, our HTTP protocol says how to drop the connection, and how to write to
@@ -97,10 +97,28 @@ class Hub:
         channel = self._channels.get(environment)
         return () if channel is None or channel.fleet is None else channel.fleet.clients()
 
+    def news(self, *, all_of_it: bool = False) -> Mapping[str, FleetNews]:
+        """By environment, what other processes should know."""
+        found = {name: fleet.news(all_of_it=all_of_it) for name, fleet in self._fleets()}
+        return {name: news for name, news in found.items() if news.says_something}
+
+    def told(self, process: str, environment: str, news: FleetNews, *, seconds_ago: float) -> None:
+        """What another process said of an environment's clients, so long ago."""
+        for name, fleet in self._fleets():
+            # Of all others it says that nothing changed.
+            fleet.told(process, news if name == environment else FleetNews(), seconds_ago=seconds_ago)
+
+    def ended(self, process: str) -> None:
+        """Another process stopped."""
+        for _, fleet in self._fleets():
+            fleet.ended(process)
+
+    def _fleets(self) -> list[tuple[str, Fleet]]:
+        return [(name, each.fleet) for name, each in list(self._channels.items()) if each.fleet is not None]
+
     def connected(self) -> Mapping[str, int]:
-        """How many clients each environment has."""
-        channels = list(self._channels.items())
-        return {name: len(channel.fleet) for name, channel in channels if channel.fleet is not None}
+        """How many clients of each environment this process hears itself."""
+        return {name: len(fleet) for name, fleet in self._fleets()}
 
     def variants(self, environment: str) -> Mapping[str, frozenset[str]]:
         """Flag key to the variants of the ruleset in force; read from it when it is first asked for."""

@@ -336,6 +336,7 @@ class DeliveredRevisionShown(Shown):
     since: datetime = Field(description="When it was published.")
     delivered: int = Field(description="Clients that use it, or did before the next revision came.")
     of: int = Field(description="Clients that are connected, or were when the next revision came.")
+    gone: int = Field(description="Clients that used it and are connected no more; counted up to ten thousand.")
     slowest_seconds: float | None = Field(description="Until the last of those that were connected used it.")
     sentence: str
 

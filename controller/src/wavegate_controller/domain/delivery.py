@@ -31,6 +31,42 @@ class ConnectedClient:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class ClientNews:
+    """What one process that serves an environment tells the others of one client.
+
+    Attributes:
+        is_heard: whether it follows, polls or reports to the process that tells; else that only took its word.
+    """
+
+    instance: str
+    revision: int | None
+    held_seconds: float
+    sdk: str
+    app: str
+    streaming: bool
+    is_heard: bool
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FleetNews:
+    """What one process tells the others of the clients of an environment.
+
+    Attributes:
+        left: clients that it hears no more.
+        is_all: these are all that it hears.
+    """
+
+    clients: tuple[ClientNews, ...] = ()
+    left: tuple[str, ...] = ()
+    is_all: bool = False
+
+    @property
+    def says_something(self) -> bool:
+        """Whether it is worth telling."""
+        return bool(self.clients or self.left or self.is_all)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class DeliveredRevision:
     """One revision, among those that are remembered.
 
@@ -39,6 +75,7 @@ class DeliveredRevision:
         since: when this process began to serve it.
         delivered: clients that use it, or used it before the next one came.
         of: clients that were connected, now or when the next one came.
+        gone: clients that used it and are connected no more.
         slowest_seconds: from then until the last of those who were already connected used it; None if there was none.
     """
 
@@ -47,6 +84,7 @@ class DeliveredRevision:
     delivered: int
     of: int
     slowest_seconds: float | None
+    gone: int = 0
 
     @property
     def is_complete(self) -> bool:
@@ -55,8 +93,8 @@ class DeliveredRevision:
 
     @property
     def sentence(self) -> str:
-        """`delivered to 412 of 412, slowest 0.14 s`."""
-        if not self.of:
-            return "no client is connected"
+        """`delivered to 412 of 412, slowest 0.14 s`; where all have left, `delivered to 412, since gone`."""
         slowest = "" if self.slowest_seconds is None else f", slowest {self.slowest_seconds:.2f} s"
+        if not self.of:
+            return f"delivered to {self.gone:,}, since gone{slowest}" if self.gone else "no client is connected"
         return f"delivered to {self.delivered:,} of {self.of:,}{slowest}"

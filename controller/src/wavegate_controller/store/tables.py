@@ -402,3 +402,14 @@ applied: Final = Table(
     Column("applied_by", String, nullable=False),
     Index(None, "collection"),
 )
+
+word: Final = Table(
+    "word",
+    metadata,
+    Column("id", _RowId, primary_key=True, autoincrement=True),
+    Column("process", String, nullable=False),
+    Column("environment", String, nullable=False),
+    Column("document", JSON, nullable=False),
+    Column("said_at", UTCDateTime, nullable=False),
+    sqlite_autoincrement=True,
+)

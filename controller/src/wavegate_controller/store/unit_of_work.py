@@ -32,6 +32,7 @@ from wavegate_controller.store.outbox import SqlChannels, SqlOutbox
 from wavegate_controller.store.people import SqlCredentials, SqlFailures, SqlUsers
 from wavegate_controller.store.receipts import SqlReceipts
 from wavegate_controller.store.retention import SqlRetention
+from wavegate_controller.store.words import SqlWords
 from wavegate_controller.store.writing import insert_row, replace_row
 
 #: Long enough for a process that is merely slow.
@@ -333,6 +334,7 @@ class SqlUnitOfWork:
         self.calendars = SqlCalendars(connection)
         self.alerts = SqlAlerts(connection)
         self.applied = SqlApplied(connection)
+        self.words = SqlWords(connection)
 
     @contextmanager
     def attempt(self) -> Iterator[object]:
