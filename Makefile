@@ -15,7 +15,7 @@ export UV_PYTHON_DOWNLOADS := never
 export UV_SYSTEM_CERTS := true
 MAKEFLAGS += --no-builtin-rules --no-print-directory
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-all test-node check format bench-sdk bench-delivery bench-takeover lock setup clean prometheus alertmanager chromium
+.PHONY: help demo test test-all test-node check format bench-sdk bench-delivery bench-takeover lock setup clean prometheus alertmanager chromium screenshots
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' Makefile
@@ -106,3 +106,6 @@ alertmanager:
 
 chromium:
 	@scripts/ensure-chromium
+
+screenshots: .venv/.dev prometheus chromium ## Take every page of the dashboard, in light, dark and on a phone
+	$(BIN)/python scripts/screenshots $(ARGS)

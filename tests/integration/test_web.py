@@ -176,7 +176,7 @@ def test_a_flag_shows_percentage_target_wave_cause_and_rules_of_its_rollout(stag
         "25 % of users get on, the others off",
         "target 100 % of users",
         "25 % of requests",
-        "Moved by Wavegate, automatically: promoted, error-rate: candidate 2.00% bad",
+        "Moved by Wavegate, automatically: promoted 10 s ago, error-rate: candidate 2.00% bad",
         "Since 10 s ago",
         "Bakes until in 50 s",
         "Holds baking error-rate: candidate 2.00% bad",

@@ -4,3 +4,6 @@ from typing import Final
 
 STYLES: Final = ("css/tokens.css", "css/components.css", "css/pages.css", "css/charts.css", "css/tools.css")
 SCRIPTS: Final = ("vendor/htmx.min.js", "vendor/idiomorph-ext.min.js")
+#: Where there is something to draw.
+CHART_SCRIPTS: Final = ("vendor/uPlot.iife.min.js",)
+CHART_STYLES: Final = ("vendor/uPlot.min.css",)

@@ -11,7 +11,7 @@ from wavegate_controller.identity import Identity, csrf, principal
 from wavegate_controller.service.environments import list_environments
 from wavegate_controller.service.services import Services
 from wavegate_controller.web import sentences
-from wavegate_controller.web.assets import SCRIPTS, STYLES
+from wavegate_controller.web.assets import CHART_SCRIPTS, CHART_STYLES, SCRIPTS, STYLES
 from wavegate_controller.web.headers import harden
 from wavegate_controller.web.navigation import has_page, navigation
 from wavegate_controller.web.pages import PAGES
@@ -40,7 +40,7 @@ def make_web(services: Services, identity: Identity) -> Blueprint:
 
     @web.app_context_processor
     def files() -> dict[str, object]:
-        return {"styles": STYLES, "scripts": SCRIPTS}
+        return {"styles": STYLES, "scripts": SCRIPTS, "chart_styles": CHART_STYLES, "chart_scripts": CHART_SCRIPTS}
 
     @web.context_processor
     def common() -> dict[str, object]:

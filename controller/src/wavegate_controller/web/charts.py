@@ -11,7 +11,7 @@ from itertools import pairwise
 from statistics import median_low
 from typing import Final
 
-from wavegate_controller.domain.gates import ErrorRateGate, ThresholdGate
+from wavegate_controller.domain.gates import ComparedGate, ErrorRateGate, ThresholdGate
 from wavegate_controller.domain.measurement import ArmCounts, Broken, Counts, Measurement, NoData, Value
 from wavegate_controller.domain.plan import percent
 from wavegate_controller.domain.record import DecisionRecord
@@ -33,6 +33,10 @@ _SMALLEST_RATE_AXIS: Final = 0.05
 #: Labels nearer to each other than this would overlap.
 _LABEL_WIDTH: Final = 17.0
 _LANES: Final = 3
+#: Of a normal distribution: the intervals that are drawn hold the true rate in 95 of 100 cases, each for itself.
+_TWO_SIDED: Final = 1.96
+#: Evidence is drawn between these powers of ten, the second one beyond its limit: further says no more.
+_WEAKEST, _BEYOND = -2.0, 1.0
 #: Looks may be this many intervals apart before the time between them counts as not looked at.
 _LATE: Final = 4
 
@@ -51,11 +55,21 @@ class Window:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Point:
-    """One measured number."""
+    """One measured number.
+
+    Attributes:
+        at: when, and `value` what was measured, in the chart's unit.
+        low: where the true number is at least, with 95 % confidence; None where that is not known.
+        high: where it is at most.
+    """
 
     x: float
     y: float
     title: str
+    at: datetime
+    value: float
+    low: float | None = None
+    high: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -65,13 +79,18 @@ class Line:
     Attributes:
         role: `candidate`, `stable` or `value`; chooses colour and dash.
         paths: SVG path data, one for each stretch without a gap.
-        points: all of them, so that a lonely one is seen too.
+        stretches: the points between two gaps.
     """
 
     role: str
     name: str
     paths: tuple[str, ...]
-    points: tuple[Point, ...]
+    stretches: tuple[tuple[Point, ...], ...]
+
+    @property
+    def points(self) -> tuple[Point, ...]:
+        """All of them, so that a lonely one is seen too."""
+        return tuple(point for stretch in self.stretches for point in stretch)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -94,6 +113,7 @@ class Mark:
         tone: `good`, `bad` or `calm`.
     """
 
+    at: datetime
     x: float
     label: str
     lane: int
@@ -110,8 +130,15 @@ class Tick:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Limit:
-    """The line that must not be crossed, and the area behind it."""
+    """The line that must not be crossed, and the area behind it.
 
+    Attributes:
+        value: where it is, in the chart's unit.
+        above: whether the area is above it.
+    """
+
+    value: float
+    above: bool
     y: float
     label: str
     area_y: float
@@ -123,10 +150,15 @@ class Chart:
     """All that is drawn.
 
     Attributes:
+        window: the time that it covers, and `low` to `high` the numbers.
+        is_logarithmic: whether the numbers are powers of ten of what is meant.
         unit: what the numbers on the left are.
         summary: the chart in words, for who does not see it.
     """
 
+    window: Window
+    low: float
+    high: float
     unit: str
     lines: tuple[Line, ...]
     bands: tuple[Band, ...]
@@ -135,6 +167,7 @@ class Chart:
     x_ticks: tuple[Tick, ...]
     y_ticks: tuple[Tick, ...]
     summary: str
+    is_logarithmic: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -175,11 +208,14 @@ def error_rate_chart(
         ("candidate", candidate, lambda each: each.candidate),
     )
     return Chart(
+        window=window,
+        low=100 * scale.low,
+        high=100 * scale.high,
         unit=f"% of requests that went wrong, in steps of {step.total_seconds():g} s",
         lines=tuple(_line(role, name, _rate_points(bins, arm, name, window, scale, bands)) for role, name, arm in arms),
         bands=bands,
         marks=tuple(marks),
-        limit=_limit(gate.ceiling, f"ceiling {gate.ceiling * 100:g} %", scale, above=True)
+        limit=_limit(gate.ceiling, f"ceiling {gate.ceiling * 100:g} %", scale, above=True, unit=100)
         if gate.ceiling is not None and gate.ceiling <= scale.high
         else None,
         x_ticks=_time_ticks(window),
@@ -210,11 +246,14 @@ def threshold_chart(
         match each.answer:
             case Value(value=value):
                 title = f"{value:.4g} at {each.at:%H:%M:%S}"
-                points.append(Point(x=window.x(each.at), y=scale.y(value), title=title))
+                points.append(Point(x=window.x(each.at), y=scale.y(value), title=title, at=each.at, value=value))
             case _:
                 points.append(None)
     newest = f"newest value {values[-1]:.4g}" if values else "no value"
     return Chart(
+        window=window,
+        low=scale.low,
+        high=scale.high,
         unit=gate.name,
         lines=(_line("value", gate.name, points),),
         bands=_bands(inside, window, interval=interval, quiet=interval),
@@ -223,6 +262,58 @@ def threshold_chart(
         x_ticks=_time_ticks(window),
         y_ticks=tuple(Tick(at=scale.y(value), label=f"{value:.4g}") for value in _steps(scale)),
         summary=f"{newest}, must stay {gate.operator} {gate.limit:g}; {len(values)} values",
+    )
+
+
+def evidence_chart(
+    gate: ComparedGate,
+    decisions: Sequence[DecisionRecord],
+    *,
+    window: Window,
+    interval: timedelta,
+    marks: Sequence[Mark] = (),
+) -> Chart | None:
+    """The evidence that the candidate is worse, as each look found it, and where it would stop the rollout.
+
+    Args:
+        gate: that compares.
+        decisions: newest first, with the verdicts that they were made on.
+        window: of the chart.
+        interval: between two looks.
+        marks: what happened.
+    """
+    found = [
+        (record.at, verdict["figures"]["regression"], verdict["limit"])
+        for record in reversed(decisions)
+        for verdict in record.verdicts
+        if verdict["gate"] == gate.name and verdict["limit"] and "regression" in verdict["figures"]
+    ]
+    if not found:
+        return None
+    _, newest, limit = found[-1]
+    scale = _Scale(low=_WEAKEST, high=math.log10(limit) + _BEYOND)
+    points: list[Point | None] = []
+    before: datetime | None = None
+    for at, evidence, _ in found:
+        if before is not None and at - before > _LATE * interval:
+            points.append(None)
+        before, power = at, min(max(math.log10(max(evidence, 10**_WEAKEST)), scale.low), scale.high)
+        points.append(
+            Point(x=window.x(at), y=scale.y(power), title=f"{evidence:.3g} : 1 at {at:%H:%M:%S}", at=at, value=power)
+        )
+    return Chart(
+        window=window,
+        low=scale.low,
+        high=scale.high,
+        unit="evidence of harm, to 1 (each line is ten times the one below)",
+        lines=(_line("value", "evidence", points),),
+        bands=(),
+        marks=tuple(marks),
+        limit=_limit(math.log10(limit), f"breach at {limit:g} : 1", scale, above=True),
+        x_ticks=_time_ticks(window),
+        y_ticks=tuple(Tick(at=scale.y(power), label=f"{10**power:g}") for power in (scale.low, 0.0, math.log10(limit))),
+        summary=f"evidence of harm {newest:.3g} to 1, breach at {limit:g} to 1; {len(found)} looks",
+        is_logarithmic=True,
     )
 
 
@@ -274,7 +365,7 @@ def _mark(record: DecisionRecord, window: Window) -> Mark:
         Event.ALERT: ("breach under a pin", "bad"),
         Event.REARM: ("enabled, bakes anew", "calm"),
     }[record.event]
-    return Mark(x=window.x(record.at), label=label, lane=0, tone=tone)
+    return Mark(at=record.at, x=window.x(record.at), label=label, lane=0, tone=tone)
 
 
 def _bin_step(measurements: Sequence[Measurement], window: Window, interval: timedelta) -> timedelta:
@@ -340,8 +431,20 @@ def _rate_points(
         if x - before > bridge or any(band.x < x and band.x + band.width > before for band in bands):
             points.append(None)
         title = f"{name}: {_share(counts)} around {each.middle:%H:%M:%S}"
-        points.append(Point(x=x, y=scale.y(counts.bad / counts.requests), title=title))
+        rate = counts.bad / counts.requests
+        low, high = _wilson(counts.bad, counts.requests)
+        points.append(
+            Point(x=x, y=scale.y(rate), title=title, at=each.middle, value=100 * rate, low=100 * low, high=100 * high)
+        )
     return points
+
+
+def _wilson(bad: int, requests: int) -> tuple[float, float]:
+    """An interval for a share; see https://en.wikipedia.org/wiki/Binomial_proportion_confidence_interval."""
+    square = _TWO_SIDED**2
+    middle = (bad + square / 2) / (requests + square)
+    half = _TWO_SIDED / (requests + square) * math.sqrt(bad * (requests - bad) / requests + square / 4)
+    return max(0.0, middle - half), min(1.0, middle + half)
 
 
 def _line(role: str, name: str, points: Sequence[Point | None]) -> Line:
@@ -359,7 +462,7 @@ def _line(role: str, name: str, points: Sequence[Point | None]) -> Line:
             for stretch in stretches
             if len(stretch) > 1
         ),
-        points=tuple(point for stretch in stretches for point in stretch),
+        stretches=tuple(tuple(stretch) for stretch in stretches if stretch),
     )
 
 
@@ -407,9 +510,16 @@ def _gap(measurement: Measurement) -> str | None:
             return None
 
 
-def _limit(value: float, label: str, scale: _Scale, *, above: bool) -> Limit:
+def _limit(value: float, label: str, scale: _Scale, *, above: bool, unit: float = 1) -> Limit:
     y = scale.y(value)
-    return Limit(y=y, label=label, area_y=0 if above else y, area_height=y if above else round(HEIGHT - y, 2))
+    return Limit(
+        value=unit * value,
+        above=above,
+        y=y,
+        label=label,
+        area_y=0 if above else y,
+        area_height=y if above else round(HEIGHT - y, 2),
+    )
 
 
 def _time_ticks(window: Window) -> tuple[Tick, ...]:

@@ -44,6 +44,7 @@ class GateCard:
         judged_at: when that was.
         tone: what the verdict's badge looks like; a warning is louder than a mere lack of data.
         chart: None for a gate that gives words and no numbers.
+        evidence: of a gate that compares, over time; None before the first look.
     """
 
     name: str
@@ -53,6 +54,7 @@ class GateCard:
     tone: str
     figures: tuple[Figure, ...]
     chart: charts.Chart | None
+    evidence: charts.Chart | None
 
 
 def gate_cards(story: FlagStory, rollout: Rollout) -> list[GateCard]:
@@ -97,6 +99,11 @@ def _card(
         if verdict is None
         else (*_figures(gate, verdict, rollout), *_outlook(compared), *_silence(verdict["figures"])),
         chart=_chart(gate, mine, rollout, window, marks),
+        evidence=charts.evidence_chart(
+            gate, story.decisions, window=window, interval=rollout.plan.interval, marks=marks
+        )
+        if isinstance(gate, ErrorRateGate | ValueGate)
+        else None,
     )
 
 

@@ -96,5 +96,5 @@ def _marks(runs: Sequence[Run], window: charts.Window) -> tuple[charts.Mark, ...
             # Where there is no room, only what is bad is worth a label.
             if lane is None and tone == "good":
                 label = ""
-            placed.append(charts.Mark(x=x, label=label, lane=lane or 0, tone=tone))
+            placed.append(charts.Mark(at=move.at, x=x, label=label, lane=lane or 0, tone=tone))
     return tuple(placed)

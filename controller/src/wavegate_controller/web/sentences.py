@@ -222,7 +222,8 @@ def standing(view: FlagView) -> str:
 def why(view: FlagView) -> str:
     """One line: why the flag's rollout holds, or what happened to it."""
     if not view.flag.enabled:
-        return f"Everybody gets {view.flag.default_variant}, whatever the rollout says, until the flag is enabled."
+        whatever = "" if view.rollout is None else ", whatever the rollout says,"
+        return f"Everybody gets {view.flag.default_variant}{whatever} until the flag is enabled."
     if view.rollout is None:
         return f"Everybody gets {view.flag.default_variant}."
     latest, rollout = view.rollout.latest, view.rollout.rollout

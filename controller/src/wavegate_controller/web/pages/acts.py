@@ -18,7 +18,7 @@ from wavegate_controller.domain.errors import (
 )
 from wavegate_controller.domain.transitions import REQUESTS, Event
 from wavegate_controller.identity import here, principal, unproven
-from wavegate_controller.service import flags, rollouts
+from wavegate_controller.service import flags, reasons, rollouts
 from wavegate_controller.service.services import Services
 from wavegate_controller.service.unchanged import Unchanged, lock_rollout
 from wavegate_controller.web.pages.flag import flag_page
@@ -44,6 +44,15 @@ def add_acts(web: Blueprint, services: Services) -> None:
         rollout, comment = form.get("rollout", ""), form.get("comment", "")
         try:
             rollouts.act(_as_seen(where, rollout), rollout, Event(event), by=signer(), comment=comment)
+        except ControllerError as refusal:
+            return _refuse(where, key, refusal)
+        return redirect(url_for("web.flag", key=key), HTTPStatus.SEE_OTHER)
+
+    @web.post("/flags/<key>/reason")
+    def reason(key: str) -> ResponseReturnValue:
+        where, form = here(services), request.form
+        try:
+            reasons.give_reason(where, form.get("rollout", ""), form.get("comment", ""), by=signer())
         except ControllerError as refusal:
             return _refuse(where, key, refusal)
         return redirect(url_for("web.flag", key=key), HTTPStatus.SEE_OTHER)
