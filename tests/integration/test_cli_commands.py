@@ -9,10 +9,12 @@ import pytest
 from click.testing import CliRunner
 
 from support.live_controller import NOWHERE, WAVEGATE, environment, live_controller
+from support.waiting import wait_until
+from wavegate import Client
 from wavegate_controller.cli import main, watching
 from wavegate_controller.cli.rollout import ACTS
 from wavegate_controller.domain.transitions import REQUESTS
-from wavegate_controller.remote import RemoteUnreachable
+from wavegate_controller.remote import RemoteController, RemoteProblem, RemoteUnreachable
 
 TOKEN = "a-token-of-sixteen-characters"
 NUMBERS = count(1)
@@ -231,7 +233,7 @@ def test_watching_prints_a_line_for_each_change_and_ends_with_the_rollout(wavega
         last = watching.stdout.read()
 
     assert first.startswith(f"{flag}:1 running 10 %")
-    assert last == f"{flag}:1 rolled_back 0 % requested: roll back by ada\n"
+    assert last.startswith(f"{flag}:1 rolled_back 0 % requested: roll back by ada")
     assert watching.returncode == 0
 
 
@@ -245,13 +247,68 @@ def test_watching_goes_on_when_the_controller_is_away_for_a_while(monkeypatch):
             raise answer
         return [answer], ""
 
-    looks = list(watching._looks(look, until_ended=True))
+    waits = []
+    looks = list(watching._looks(look, lambda **how: waits.append(how), until_ended=True))
 
     assert [(documents[0]["state"], outage) for (documents, _), outage in looks] == [
         ("running", ""),
         ("running", "nobody there; trying again"),
         ("completed", ""),
     ]
+    assert waits == [{"is_settled": True}, {"is_settled": False}]
+
+
+def test_whoever_watches_hears_at_once_of_what_happens(wavegate, flag, url, monkeypatch):
+    monkeypatch.setattr(watching, "_GLANCE_SECONDS", 60)
+    news = watching.News(RemoteController(url))
+    news.start()
+    try:
+        wait_until(lambda: news.is_following)
+        news.wait(is_settled=True)  # the stream has begun
+        wavegate("rollout", "create", "--flag", flag)
+
+        assert news._happened.wait(60)
+    finally:
+        news.close()
+
+
+def test_whoever_watches_where_no_events_come_looks_every_second(monkeypatch):
+    class Silent:
+        def events(self, after):
+            raise RemoteProblem(404, "Not Found", "there is nothing here")
+
+    waited = []
+    monkeypatch.setattr(watching, "_PAUSE_SECONDS", 0.01)
+    monkeypatch.setattr(watching, "_GLANCE_SECONDS", 60)
+    news = watching.News(Silent())
+    news.start()
+    for _ in range(3):
+        news.wait(is_settled=True)
+        waited.append(news.is_following)
+    news.close()
+
+    assert waited == [False, False, False]
+
+
+def test_status_and_watch_say_to_how_many_apps_a_change_was_delivered(wavegate, flag, url):
+    wavegate("rollout", "create", "--flag", flag, "--start")
+    with Client(url) as app:
+        wait_until(lambda: app.streaming)
+        wait_until(lambda: document(wavegate("rollout", "status", flag, "--json"))["delivery"]["delivered"])
+        status = wavegate("rollout", "status", flag).output
+        with subprocess.Popen(
+            [WAVEGATE, "rollout", "watch", flag],
+            env=environment(WAVEGATE_URL=url, PYTHONUNBUFFERED="1"),
+            stdout=subprocess.PIPE,
+            text=True,
+        ) as watched:
+            first = watched.stdout.readline()
+            wavegate("rollout", "cancel", flag)
+            rest = watched.stdout.read()
+
+    assert "delivered to 1 of 1" in status
+    assert "delivered to 1 of 1" in first
+    assert "cancelled 0 %" in rest
 
 
 def test_acts_are_signed_with_the_name_given_or_that_of_this_user(wavegate, flag):

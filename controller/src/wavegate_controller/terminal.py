@@ -357,6 +357,9 @@ def _position(document: Document, now: datetime | None) -> Iterable[RenderableTy
     if wave and wave["final_bake_since"] and document["state"] in WATCHED:
         place += ", in the bake after it"
     yield Text.assemble(wave_track(document), (place, "dim"))
+    if delivery := document.get("delivery"):
+        style = "dim" if delivery["delivered"] == delivery["of"] else "yellow"
+        yield _text(f"revision {delivery['revision']}: {delivery['sentence']}", style)
     yield from _held_by_people(document)
     moved = document["moved_by"]
     if moved is None:

@@ -7,8 +7,9 @@ from flask.typing import ResponseReturnValue
 from wavegate_controller.api.operations import Operations
 from wavegate_controller.api.paging import Page, PageQuery, page
 from wavegate_controller.documents.shown import ClientShown, DeliveredRevisionShown
+from wavegate_controller.documents.views import delivered_to_document
 from wavegate_controller.domain.access import Principal
-from wavegate_controller.domain.delivery import ConnectedClient, DeliveredRevision
+from wavegate_controller.domain.delivery import ConnectedClient
 from wavegate_controller.service import fleets as service
 from wavegate_controller.service.services import Services
 
@@ -21,7 +22,7 @@ def list_delivered_revisions(services: Services, query: PageQuery, by: Principal
     seen = query.after(int)
     found = [each for each in service.delivered_revisions(services, by=by) if seen is None or (each.revision,) < seen]
     found = found[: query.limit + 1]
-    return page([_revision(each) for each in found], query, [(each.revision,) for each in found])
+    return page([delivered_to_document(each) for each in found], query, [(each.revision,) for each in found])
 
 
 @delivery.get("/delivery/clients", "List the connected clients", answer=Page[ClientShown])
@@ -31,18 +32,6 @@ def list_clients(services: Services, query: PageQuery, by: Principal) -> Respons
     found = [each for each in service.connected_clients(services, by=by) if seen is None or each.rank > seen]
     found = found[: query.limit + 1]
     return page([_client(each) for each in found], query, [each.rank for each in found])
-
-
-def _revision(delivered: DeliveredRevision) -> dict[str, Any]:
-    return {
-        "revision": delivered.revision,
-        "since": delivered.since.isoformat(),
-        "delivered": delivered.delivered,
-        "of": delivered.of,
-        "gone": delivered.gone,
-        "slowest_seconds": delivered.slowest_seconds,
-        "sentence": delivered.sentence,
-    }
 
 
 def _client(client: ConnectedClient) -> dict[str, Any]:

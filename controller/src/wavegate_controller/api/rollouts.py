@@ -199,4 +199,5 @@ def rollout_shown(view: RolloutView) -> dict[str, Any]:
         moved=view.moved,
         flag_enabled=view.flag_enabled,
         guardrail=view.guardrail,
+        delivered=view.delivered,
     )

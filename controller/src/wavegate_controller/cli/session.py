@@ -26,10 +26,15 @@ class Session:
 
     def __init__(self, url: str, *, as_json: bool, environment: str | None = None) -> None:
         self._token = token_for(url)
+        self._environment = environment
         self.url = url
-        self.controller = RemoteController(url, self._token, environment=environment)
+        self.controller = self.connect()
         self.as_json = as_json
         self.console = Console(highlight=False)
+
+    def connect(self) -> RemoteController:
+        """The controller once more, for another thread."""
+        return RemoteController(self.url, self._token, environment=self._environment)
 
     def show(self, document: object, renderable: RenderableType) -> None:
         """For a program the document, for a person the picture."""

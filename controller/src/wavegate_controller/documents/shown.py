@@ -144,6 +144,18 @@ class PinShown(Shown):
     breached_at: datetime | None = Field(description="Since when the gates are breached under it.")
 
 
+class DeliveredRevisionShown(Shown):
+    """How far a revision has come."""
+
+    revision: int
+    since: datetime = Field(description="When it was published.")
+    delivered: int = Field(description="Clients that use it, or did before the next revision came.")
+    of: int = Field(description="Clients that are connected, or were when the next revision came.")
+    gone: int = Field(description="Clients that used it and are connected no more; counted up to ten thousand.")
+    slowest_seconds: float | None = Field(description="Until the last of those that were connected used it.")
+    sentence: str
+
+
 class RolloutShown(Shown):
     """A rollout, why it is where it is, and what may be asked of it now."""
 
@@ -170,6 +182,9 @@ class RolloutShown(Shown):
     latest_decision: DecisionShown | None = Field(description="Holds included.")
     moved_by: DecisionShown | None = Field(description="The newest decision that changed something.")
     guardrail: GuardrailShown | None = Field(description="Where one rollout is asked for and gates compare.")
+    delivery: DeliveredRevisionShown | None = Field(
+        description="How far the revision in force has come, where one rollout is asked for."
+    )
     template: str | None = Field(description="Name and version of the template that its plan is a copy of.")
     plan: PlanDocument
 
@@ -327,18 +342,6 @@ class PresetShown(Shown):
     takes: list[str]
     example: dict[str, Any]
     gates: list[AnyGateDocument]
-
-
-class DeliveredRevisionShown(Shown):
-    """How far a revision has come."""
-
-    revision: int
-    since: datetime = Field(description="When it was published.")
-    delivered: int = Field(description="Clients that use it, or did before the next revision came.")
-    of: int = Field(description="Clients that are connected, or were when the next revision came.")
-    gone: int = Field(description="Clients that used it and are connected no more; counted up to ten thousand.")
-    slowest_seconds: float | None = Field(description="Until the last of those that were connected used it.")
-    sentence: str
 
 
 class ClientShown(Shown):

@@ -5,6 +5,7 @@ from typing import Any
 
 from wavegate_controller.documents.explanations import assessment_to_document
 from wavegate_controller.documents.plans import plan_to_document
+from wavegate_controller.domain.delivery import DeliveredRevision
 from wavegate_controller.domain.guardrail import Assessment
 from wavegate_controller.domain.plan import percent
 from wavegate_controller.domain.record import DecisionRecord
@@ -19,6 +20,7 @@ def rollout_to_document(
     moved: DecisionRecord | None,
     flag_enabled: bool,
     guardrail: Assessment | None = None,
+    delivered: DeliveredRevision | None = None,
 ) -> dict[str, Any]:
     """A rollout, why it is where it is, and what may be asked of it now.
 
@@ -49,8 +51,22 @@ def rollout_to_document(
         "latest_decision": latest and decision_to_document(latest),
         "moved_by": moved and decision_to_document(moved),
         "guardrail": guardrail and assessment_to_document(guardrail),
+        "delivery": delivered and delivered_to_document(delivered),
         "template": rollout.template,
         "plan": plan_to_document(rollout.plan),
+    }
+
+
+def delivered_to_document(delivered: DeliveredRevision) -> dict[str, Any]:
+    """How far a revision has come."""
+    return {
+        "revision": delivered.revision,
+        "since": delivered.since.isoformat(),
+        "delivered": delivered.delivered,
+        "of": delivered.of,
+        "gone": delivered.gone,
+        "slowest_seconds": delivered.slowest_seconds,
+        "sentence": delivered.sentence,
     }
 
 

@@ -41,6 +41,7 @@ class RolloutView:
     moved: DecisionRecord | None
     flag_enabled: bool
     guardrail: Assessment | None = None
+    delivered: DeliveredRevision | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -144,7 +145,8 @@ def rollout_view(services: Services, reference: str, *, by: Principal) -> Rollou
         rollout = _find(work, services.environment, reference)
         by.require(Permission.READ, rollout.environment)
         view = _rollout_view(work, rollout)
-        return replace(view, guardrail=_guardrail(services, work, view.rollout))
+        view = replace(view, guardrail=_guardrail(services, work, view.rollout))
+    return replace(view, delivered=next(iter(services.fleets.revisions(rollout.environment)), None))
 
 
 def forecast_of(view: RolloutView) -> Forecast | None:
