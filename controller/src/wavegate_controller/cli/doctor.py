@@ -5,10 +5,10 @@ import os
 import shutil
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from datetime import timedelta
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final
 
 import click
 from rich.console import Console
@@ -18,33 +18,16 @@ from wavegate_controller.cli.session import token_for
 from wavegate_controller.clock import SystemClock
 from wavegate_controller.config import Config, load
 from wavegate_controller.domain.errors import ControllerError, Invalid
-from wavegate_controller.domain.measurement import Answer, Broken, Value
 from wavegate_controller.domain.rollout import WATCHED
-from wavegate_controller.ports import MetricProvider
 from wavegate_controller.remote import RemoteController, RemoteProblem, RemoteUnreachable
+from wavegate_controller.service.metrics_check import Finding, examine
 from wavegate_controller.store import SqlStore, migrate, open_engine
 
 _MARKS: Final = {"ok": ("ok     ", "green"), "warning": ("warning", "yellow"), "failed": ("failed ", "bold red")}
 _DEFAULT_URL: Final = "http://127.0.0.1:8080"
 _LITTLE_SPACE: Final = 1024**3
 _NO_SPACE: Final = 100 * 1024**2
-_MOST_SKEW: Final = 5.0
-_MOST_STALE: Final = 120.0
 _MOST_LATE: Final = timedelta(minutes=1)
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Finding:
-    """What one check found.
-
-    Attributes:
-        do: what to do about it; empty where nothing is to be done.
-    """
-
-    check: str
-    state: Literal["ok", "warning", "failed"]
-    found: str
-    do: str = ""
 
 
 @click.command
@@ -160,57 +143,7 @@ def _metrics(config: Config) -> Iterator[Finding]:
         found = f"{len(config.scrape_targets)} apps are read instead of a Prometheus"
         yield Finding(check="metrics server", state="ok", found=found, do=provider.notice or "")
         return
-    answer = _ask(provider, "vector(1)")
-    if not isinstance(answer, Value):
-        found = answer.detail if isinstance(answer, Broken) else "it gives no answer"
-        do = "start it, or mend prometheus_url and its credentials; until then every gate holds"
-        yield Finding(check="metrics server", state="failed", found=found, do=do)
-        return
-    yield Finding(check="metrics server", state="ok", found=f"{config.prometheus_url} answers")
-    yield _skew(provider)
-    yield _counted(
-        provider,
-        check="own metrics",
-        query="count(wavegate_controller_tick_seconds_count)",
-        found="controllers are scraped",
-        do="let the metrics server scrape the controllers at /metrics; without it, nobody sees them fail",
-    )
-    yield _counted(
-        provider,
-        check="apps",
-        query="count(wavegate_ruleset_revision)",
-        found="processes with the SDK are scraped",
-        do="let the metrics server scrape the apps, or let them post their counts (docs/prometheus.md)",
-    )
-
-
-def _skew(provider: MetricProvider) -> Finding:
-    """Samples are stamped by the metrics server's clock; one from our future, or none for long, tells on a clock."""
-    answer = _ask(provider, "max(timestamp(up))", ahead=timedelta(minutes=4))
-    check = "time"
-    if not isinstance(answer, Value):
-        do = "let the metrics server scrape something: it has no samples of the last minutes"
-        return Finding(check=check, state="warning", found="the clocks cannot be compared", do=do)
-    ahead = answer.value - SystemClock().now().timestamp()
-    if ahead > _MOST_SKEW:
-        found = f"the metrics server's clock is {ahead:.0f} s ahead of this machine's"
-        return Finding(check=check, state="failed", found=found, do="let both follow NTP: evidence would be misdated")
-    if -ahead > _MOST_STALE:
-        found = f"the newest sample is {-ahead:.0f} s old by this machine's clock"
-        do = "look whether scrapes have stopped, or this machine's clock is ahead; let both follow NTP"
-        return Finding(check=check, state="failed", found=found, do=do)
-    return Finding(check=check, state="ok", found=f"the newest sample is {max(0.0, -ahead):.0f} s old")
-
-
-def _counted(provider: MetricProvider, *, check: str, query: str, found: str, do: str) -> Finding:
-    answer = _ask(provider, query)
-    if isinstance(answer, Value) and answer.value > 0:
-        return Finding(check=check, state="ok", found=f"{answer.value:.0f} {found}")
-    return Finding(check=check, state="warning", found=f"no {found}", do=do)
-
-
-def _ask(provider: MetricProvider, query: str, *, ahead: timedelta = timedelta(0)) -> Answer:
-    return provider.query(query, at=SystemClock().now() + ahead)
+    yield from examine(provider, SystemClock().now, found=f"{config.prometheus_url} answers")
 
 
 def _controller(url: str) -> Finding:
