@@ -3,6 +3,8 @@
 import pytest
 from playwright.sync_api import expect
 
+from wavegate_controller.remote import RemoteController
+
 
 def give_people(controller):
     controller.remote.create_flag({"key": "ai-answers", "deny": ["mallory"]})
@@ -61,3 +63,36 @@ def test_a_connected_app_is_shown_as_current(controller, page):
         page.goto(controller.url + "/clients")
 
         expect(page.locator("#clients tbody tr")).to_contain_text("current")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "path",
+    ["", "/people", "/tokens", "/keys", "/environments", "/notifications", "/metrics"],
+    ids=lambda each: each or "/",
+)
+def test_a_page_of_the_settings_is_accessible_in_light_and_dark_and_no_wider_than_a_phone(
+    controller, open_window, axe, path
+):
+    controller.remote.create_user("grace", {"*": "engineer"})
+
+    for options in ({"color_scheme": "light"}, {"color_scheme": "dark"}, {"viewport": {"width": 390, "height": 844}}):
+        page = open_window(**options)
+        page.goto(f"{controller.url}/settings{path}")
+        expect(page.get_by_role("heading", level=1)).to_be_visible()
+        axe(page)
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+@pytest.mark.slow
+def test_an_engineer_is_made_a_token_of_their_own_that_the_controller_takes(signed_in, closed_controller, axe):
+    page = signed_in("grace", "engineer")
+    page.goto(closed_controller.url + "/settings/tokens")
+
+    page.get_by_role("textbox", name="Name").fill("laptop")
+    page.get_by_role("combobox", name="everywhere").select_option("viewer")
+    page.get_by_role("button", name="Make the token").click()
+    secret = page.locator("#secret code").inner_text()
+
+    axe(page)
+    assert RemoteController(closed_controller.url, token=secret).flags() == []

@@ -14,6 +14,7 @@ from wavegate_controller.web.pages.flag import add_flag
 from wavegate_controller.web.pages.overview import add_overview
 from wavegate_controller.web.pages.playground import add_playground
 from wavegate_controller.web.pages.search import add_search
+from wavegate_controller.web.pages.settings import add_settings
 
 PAGES: Final[Sequence[Callable[[Blueprint, Services], None]]] = (
     add_overview,
@@ -24,4 +25,5 @@ PAGES: Final[Sequence[Callable[[Blueprint, Services], None]]] = (
     add_playground,
     add_clients,
     add_audit,
+    add_settings,
 )
