@@ -9,6 +9,7 @@ import requests
 import zstandard
 
 from support.data_plane import KEY, DataPlane, following, published
+from support.schemas import DELTA
 from support.waiting import wait_until
 
 STAGING = "wg_sdk_staging_0123456789abcdef"
@@ -33,6 +34,16 @@ def test_who_connects_is_given_the_whole_ruleset_and_then_what_changes(plane):
         assert [event for event in follower.events if event != "comment"] == ["ruleset", "delta", "delta"]
         assert follower.headers["content-type"] == "text/event-stream"
         assert follower.headers["x-accel-buffering"] == "no"
+
+
+def test_what_is_streamed_is_what_the_published_schema_says(plane):
+    with following(plane) as follower:
+        follower.until(1)
+        plane.publish(2, on=False)
+        while (event := follower.next())[0] != "delta":
+            pass
+
+        DELTA.validate(json.loads(event[1]))
 
 
 def test_who_comes_back_gets_the_deltas_since_or_nothing(plane):

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from support.schemas import DELTA
 from wavegate.evaluation import ruleset_from_json, ruleset_to_json
 from wavegate.evaluation.deltas import DeltaMismatch, apply_delta, delta_between, document_hash
 
@@ -35,6 +36,7 @@ AFTER = ruleset(2, {"search": flag("on"), "new": flag()})
 def test_golden_deltas(case):
     before, after = canonical(case["before"]), canonical(case["after"])
 
+    DELTA.validate(case["delta"])
     assert json.loads(delta_between(before, after)) == case["delta"]
     assert apply_delta(before, json.dumps(case["delta"])) == after
 
@@ -62,6 +64,26 @@ def test_values_that_python_takes_for_the_same_are_told_apart():
 
 
 @pytest.mark.parametrize(
+    "wrong",
+    [
+        {"base": None},
+        {"revision": "2"},
+        {"hash": "short"},
+        {"schema": 2},
+        {"flags": {"search": {"variants": {}}}},
+        {"flags": {}},
+        {"segments": {"teams": {"operator": "is"}}},
+    ],
+    ids=str,
+)
+def test_the_schema_refuses_what_is_no_delta(wrong):
+    delta = json.loads(delta_between(BEFORE, AFTER))
+
+    assert DELTA.is_valid(delta)
+    assert not DELTA.is_valid(delta | wrong)
+
+
+@pytest.mark.parametrize(
     "broken",
     [b"", b"[]", b"{}", b"null", delta_between(AFTER, BEFORE), delta_between(BEFORE, AFTER).replace(b"on", b"of")],
 )
@@ -72,7 +94,7 @@ def test_whatever_does_not_fit_is_a_mismatch(broken):
 
 def test_after_a_thousand_random_sequences_of_changes_the_bytes_are_those_of_the_newest():
     chance = random.Random(5)
-    for _ in range(1000):
+    for sequence in range(1000):
         flags, segments = {}, {}
         held = newest = ruleset(1, flags)
         for revision in range(2, 2 + chance.randint(1, 6)):
@@ -86,6 +108,9 @@ def test_after_a_thousand_random_sequences_of_changes_the_bytes_are_those_of_the
             elif chance.random() < 0.3:
                 segments = {}
             newest, before = ruleset(revision, flags, segments), newest
-            held = apply_delta(held, delta_between(before, newest))
+            delta = delta_between(before, newest)
+            # Validating each would take seconds.
+            assert sequence % 20 or DELTA.is_valid(json.loads(delta))
+            held = apply_delta(held, delta)
 
         assert held == newest
