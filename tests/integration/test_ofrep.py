@@ -384,13 +384,13 @@ def test_answers_are_counted_under_the_sdk_s_names(own):
         post(own, ONE + "split", {"context": {"targetingKey": f"user-{number % 5}"}})
     post(own, BULK)
 
-    evaluations, arms = own.counts.totals()
+    totals = own.counts.totals()["production"]
 
-    split = {key: count for key, count in evaluations.items() if key[0] == "split"}
+    split = {key: count for key, count in totals.evaluations.items() if key[0] == "split"}
     assert sum(split.values()) == 21
     assert {reason for _, _, reason in split} == {"SPLIT"}
-    assert sum(arm.exposed_users for (flag, _), arm in arms.items() if flag == "split") == 5
-    assert not any(sum(arm.requests) for arm in arms.values())
+    assert sum(arm.exposed_users for (flag, _), arm in totals.arms.items() if flag == "split") == 5
+    assert not any(sum(arm.requests) for arm in totals.arms.values())
 
 
 class TestThePublishedProvider:

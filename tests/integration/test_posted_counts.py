@@ -36,11 +36,12 @@ def test_what_is_posted_is_shown(case):
     recorder.show(posted.totals, bounds=documents.BOUNDS)
 
     for post in case["posts"]:
-        posted.take(read_counts(json.dumps(post).encode()), variants=VARIANTS)
+        posted.take(read_counts(json.dumps(post).encode()), environment="production", variants=VARIANTS)
 
     shown = exposed(recorder.exposition().decode())
     for series in case["series"]:
-        assert shown[series["name"], frozenset(series["labels"].items())] == series["value"], series
+        labels = series["labels"] | {"environment": "production"}
+        assert shown[series["name"], frozenset(labels.items())] == series["value"], series
 
 
 @pytest.mark.parametrize("case", SPEC["refused"], ids=lambda case: case["why"])
@@ -61,9 +62,34 @@ def test_flags_and_variants_that_nobody_has_make_no_series():
     other = {"flag": "ai-summaries", "variant": "made-up"}
     document = {"schema": 1, "instance": "0" * 32, "sequence": 1, "arms": [arm, other], "evaluations": []}
 
-    posted.take(read_counts(json.dumps(document).encode()), variants=VARIANTS)
+    posted.take(read_counts(json.dumps(document).encode()), environment="production", variants=VARIANTS)
 
-    assert posted.totals() == ({}, {})
+    assert exposed_of(posted) == {}
+
+
+def exposed_of(posted):
+    recorder = PrometheusRecorder()
+    recorder.show(posted.totals, bounds=documents.BOUNDS)
+    return {
+        (name, labels): value
+        for (name, labels), value in exposed(recorder.exposition().decode()).items()
+        if "flag" in dict(labels)
+    }
+
+
+def test_the_same_flag_in_two_environments_is_counted_in_each():
+    posted = PostedCounts()
+    for number, environment in enumerate(("production", "staging"), 1):
+        arm = {"flag": "ai-summaries", "variant": "on", "requests": [number] + [0] * 16}
+        document = {"schema": 1, "instance": f"{number}" * 32, "sequence": 1, "arms": [arm], "evaluations": []}
+        posted.take(read_counts(json.dumps(document).encode()), environment=environment, variants=VARIANTS)
+
+    labels = {"flag": "ai-summaries", "variant": "on", "cohort": "0"}
+    shown = exposed_of(posted)
+    assert [
+        shown["wavegate_requests_total", frozenset((labels | {"environment": name}).items())]
+        for name in ("production", "staging")
+    ] == [1, 2]
 
 
 def test_sdk_and_controller_agree_on_the_kinds_and_the_buckets():

@@ -17,6 +17,7 @@ from support.waiting import wait_until
 from wavegate import Client
 from wavegate_controller.cli import main
 from wavegate_controller.delivery import Grant
+from wavegate_controller.delivery.counts import Totals
 from wavegate_controller.delivery.keys import hash_of
 from wavegate_controller.relay import Relay, RelaySettings
 
@@ -304,6 +305,11 @@ def test_a_lower_revision_that_is_meant_goes_through(plane):
             assert get(relay).headers["wavegate-allow-revision-rollback"] == "1"
 
 
+def posted(plane):
+    """What the controller counted."""
+    return plane.counts.totals().get("production", Totals())
+
+
 class TestCounts:
     def post(self, relay, document):
         answer = requests.post(f"{relay.url}/sdk/v1/counts", json=document, headers=AUTHORISED, timeout=10)
@@ -316,9 +322,9 @@ class TestCounts:
             self.post(relay, COUNTS)
             self.post(relay, COUNTS | {"instance": "1" * 32})
 
-            wait_until(lambda: plane.counts.totals()[0].get(("search", "on", "SPLIT")) == 8)
-            arm = plane.counts.totals()[1]["search", "on"]
-            wait_until(lambda: plane.counts.totals()[1]["search", "on"].exposed_users == 4)
+            wait_until(lambda: posted(plane).evaluations.get(("search", "on", "SPLIT")) == 8)
+            arm = posted(plane).arms["search", "on"]
+            wait_until(lambda: posted(plane).arms["search", "on"].exposed_users == 4)
 
         assert (arm.requests[0], arm.bad["error"][0], arm.values["cost_usd"][0]) == (6, 2, 1.0)
         assert (arm.duration_buckets[0], arm.duration_sum) == (6, 0.5)
@@ -334,8 +340,8 @@ class TestCounts:
             with DataPlane(port=plane.port) as back:
                 back.publish(2, flags={"search": HALF})
 
-                wait_until(lambda: sum(back.counts.totals()[0].values()) == 5, timeout=20)
-                arms = back.counts.totals()[1].values()
+                wait_until(lambda: sum(posted(back).evaluations.values()) == 5, timeout=20)
+                arms = posted(back).arms.values()
                 assert sum(arm.exposed_users for arm in arms) == 3
 
     def test_that_are_left_at_the_end_are_handed_on(self, plane):
@@ -343,7 +349,7 @@ class TestCounts:
             wait_until(lambda: serves(relay, 1))
             self.post(relay, COUNTS)
 
-        assert plane.counts.totals()[0]["search", "on", "SPLIT"] == 4
+        assert posted(plane).evaluations["search", "on", "SPLIT"] == 4
 
     def test_are_not_shown_by_the_relay_itself(self, plane):
         with relayed(plane.url) as relay:

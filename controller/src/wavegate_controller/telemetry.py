@@ -30,8 +30,18 @@ class Outcomes(Protocol):
     exposed_users: int
 
 
-#: Answers by (flag, variant, reason), and outcomes by (flag, variant).
-Totals = tuple[Mapping[tuple[str, str, str], int], Mapping[tuple[str, str], Outcomes]]
+class Totals(Protocol):
+    """Sums of what apps of one environment posted."""
+
+    @property
+    def evaluations(self) -> Mapping[tuple[str, str, str], int]:
+        """Answers by flag, variant and reason."""
+        ...
+
+    @property
+    def arms(self) -> Mapping[tuple[str, str], Outcomes]:
+        """Outcomes by flag and variant."""
+        ...
 
 
 class PrometheusRecorder:
@@ -177,8 +187,8 @@ class PrometheusRecorder:
         self._oldest.set((now - backlog.oldest).total_seconds() if backlog.oldest else 0)
         self._audit.set(audit_entries)
 
-    def show(self, totals: Callable[[], Totals], *, bounds: Sequence[float]) -> None:
-        """Show counts that apps posted beside our own, under the names that an SDK gives them."""
+    def show(self, totals: Callable[[], Mapping[str, Totals]], *, bounds: Sequence[float]) -> None:
+        """Show counts that apps posted beside our own, under the names that an SDK gives them, by environment."""
         self._registry.register(_Posted(totals, bounds))
 
     def exposition(self) -> bytes:
@@ -203,7 +213,7 @@ class _Connected:
 class _Posted:
     """A collector for prometheus_client; names and labels are the SDK's contract."""
 
-    def __init__(self, totals: Callable[[], Totals], bounds: Sequence[float]) -> None:
+    def __init__(self, totals: Callable[[], Mapping[str, Totals]], bounds: Sequence[float]) -> None:
         self._totals = totals
         self._edges = (*map(str, bounds), "+Inf")
 
@@ -213,8 +223,7 @@ class _Posted:
 
     def collect(self) -> Iterator[Metric]:
         """Called at scrape."""
-        evaluations, arms = self._totals()
-        arm = ("flag", "variant")
+        arm = ("environment", "flag", "variant")
         given = CounterMetricFamily("wavegate_evaluations", "Answers given, by reason.", labels=(*arm, "reason"))
         requests = CounterMetricFamily(
             "wavegate_requests", "Requests finished under a variant.", labels=(*arm, "cohort")
@@ -225,9 +234,12 @@ class _Posted:
         values = CounterMetricFamily("wavegate_value", "Values added up.", labels=(*arm, "cohort", "kind"))
         duration = HistogramMetricFamily("wavegate_duration_seconds", "How long requests took.", labels=arm)
         exposed = CounterMetricFamily("wavegate_exposed_users", "Users who were given a variant.", labels=arm)
-        for (flag, variant, reason), count in evaluations.items():
-            given.add_metric((flag, variant, reason), count)
-        for labels, outcomes in arms.items():
+        totals = self._totals()
+        for environment, sums in totals.items():
+            for (flag, variant, reason), count in sums.evaluations.items():
+                given.add_metric((environment, flag, variant, reason), count)
+        all_arms = (((name, *key), each) for name, sums in totals.items() for key, each in sums.arms.items())
+        for labels, outcomes in all_arms:
             for cohort, count in zip(_cohorts(outcomes.requests), outcomes.requests, strict=True):
                 requests.add_metric((*labels, cohort), count)
             for kind, counts in outcomes.bad.items():

@@ -1,6 +1,7 @@
 """Which rollouts share a question, and what becomes of each when the answer is too large, or wrong for one of them."""
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -122,6 +123,20 @@ def test_a_mistake_of_ours_in_one_rollouts_numbers_leaves_the_others_alone():
 
     assert isinstance(counting["flag-2:1"], RuntimeError)
     assert [isinstance(counting[f"flag-{number}:1"], Counted) for number in (0, 1, 3)] == [True] * 3
+
+
+def test_what_the_controller_counted_for_another_environment_is_not_counted():
+    class Labelled(Counters):
+        def samples(self, selector, *, at, lookback):
+            (mine,) = super().samples(selector, at=at, lookback=lookback)
+            names = ("production", "staging", "eu-west")
+            return tuple(replace(mine, labels=mine.labels | {"environment": name}) for name in names)
+
+    both = (replace(wanted(1, series=0), elsewhere=frozenset({name})) for name in ("staging", "production"))
+    counted = [read_all(Labelled(), each)["flag-1:1"] for each in (*both, wanted(1, series=0))]
+
+    # What an app calls its own surroundings is no environment of ours.
+    assert [sum(each.increments.amounts.values()) for each in counted] == [14, 14, 21]
 
 
 def test_series_that_nobody_asked_for_are_counted_for_nobody():

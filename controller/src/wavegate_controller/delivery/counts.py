@@ -56,10 +56,23 @@ class ArmTotals:
         self.exposed_users += arm.exposed_users
 
 
+@dataclass(slots=True)
+class Totals:
+    """Sums of one environment.
+
+    Attributes:
+        evaluations: by flag, variant and reason.
+        arms: by flag and variant.
+    """
+
+    evaluations: dict[tuple[str, str, str], int] = field(default_factory=dict)
+    arms: dict[tuple[str, str], ArmTotals] = field(default_factory=dict)
+
+
 class TakesCounts(Protocol):
     """Where posted documents go."""
 
-    def take(self, document: CountsDocument, *, variants: Mapping[str, frozenset[str]]) -> bool:
+    def take(self, document: CountsDocument, *, environment: str, variants: Mapping[str, frozenset[str]]) -> bool:
         """Count a document, once; False for one that was taken before."""
 
 
@@ -69,19 +82,19 @@ class PostedCounts:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._last: OrderedDict[str, int] = OrderedDict()
-        self._served: list[Callable[[], Served]] = []
-        self.evaluations: dict[tuple[str, str, str], int] = {}
-        self.arms: dict[tuple[str, str], ArmTotals] = {}
+        self._served: list[Callable[[], Mapping[str, Served]]] = []
+        self._totals: dict[str, Totals] = {}
 
-    def include(self, served: Callable[[], Served]) -> None:
-        """Count along what this process answered itself."""
+    def include(self, served: Callable[[], Mapping[str, Served]]) -> None:
+        """Count along what this process answered itself, by environment."""
         self._served.append(served)
 
-    def take(self, document: CountsDocument, *, variants: Mapping[str, frozenset[str]]) -> bool:
+    def take(self, document: CountsDocument, *, environment: str, variants: Mapping[str, frozenset[str]]) -> bool:
         """Add a document, once; False for one that was taken before.
 
         Args:
             document: as it was posted.
+            environment: whose key was shown.
             variants: flag key to the variants of the ruleset in force. Others are left out: a label that anybody
                 could make up would grow without bound.
         """
@@ -92,30 +105,35 @@ class PostedCounts:
             self._last.move_to_end(document.instance)
             if len(self._last) > _MOST_INSTANCES:
                 self._last.popitem(last=False)
+            totals = self._totals.setdefault(environment, Totals())
             for arm in document.arms:
                 if arm.variant in variants.get(arm.flag, ()):
-                    self.arms.setdefault((arm.flag, arm.variant), ArmTotals()).add(arm)
+                    totals.arms.setdefault((arm.flag, arm.variant), ArmTotals()).add(arm)
             for answers in document.evaluations:
                 if is_known(answers, variants):
                     key = (answers.flag, answers.variant, answers.reason.value)
-                    self.evaluations[key] = self.evaluations.get(key, 0) + answers.count
+                    totals.evaluations[key] = totals.evaluations.get(key, 0) + answers.count
         for comment in document.comments:
             if comment.variant in variants.get(comment.flag, ()):
                 _tell(comment)
         return True
 
-    def totals(self) -> tuple[dict[tuple[str, str, str], int], dict[tuple[str, str], ArmTotals]]:
-        """The sums at one moment, not to be changed."""
+    def totals(self) -> Mapping[str, Totals]:
+        """The sums at one moment by environment, not to be changed."""
         with self._lock:
-            evaluations, arms = dict(self.evaluations), dict(self.arms)
+            found = {
+                name: Totals(evaluations=dict(totals.evaluations), arms=dict(totals.arms))
+                for name, totals in self._totals.items()
+            }
         for served in self._served:
-            given, exposed = served()
-            for answers, count in given.items():
-                evaluations[answers] = evaluations.get(answers, 0) + count
-            for arm, users in exposed.items():
-                posted = arms.get(arm) or ArmTotals()
-                arms[arm] = replace(posted, exposed_users=posted.exposed_users + users)
-        return evaluations, arms
+            for name, (given, exposed) in served().items():
+                totals = found.setdefault(name, Totals())
+                for answers, count in given.items():
+                    totals.evaluations[answers] = totals.evaluations.get(answers, 0) + count
+                for arm, users in exposed.items():
+                    posted = totals.arms.get(arm) or ArmTotals()
+                    totals.arms[arm] = replace(posted, exposed_users=posted.exposed_users + users)
+        return found
 
 
 def is_known(answers: EvaluationsDocument, variants: Mapping[str, frozenset[str]]) -> bool:

@@ -7,8 +7,7 @@ every refusal, JSON even where there is nothing. docs/ofrep.md has the whole of 
 import asyncio
 import json
 import logging
-from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from http import HTTPStatus
 from typing import Any, Final
@@ -77,15 +76,9 @@ class Ofrep:
         self._evaluators: dict[str, tuple[str, Evaluator]] = {}
         self._exposures: dict[str, Exposures] = {}
 
-    def served(self) -> Served:
-        """What was answered so far, all environments together, as posted counts are."""
-        given: Counter[tuple[str, str, str]] = Counter()
-        exposed: Counter[tuple[str, str]] = Counter()
-        for exposures in list(self._exposures.values()):
-            evaluations, users = exposures.totals()
-            given.update(evaluations)
-            exposed.update(users)
-        return given, exposed
+    def served(self) -> Mapping[str, Served]:
+        """What was answered so far by environment, as posted counts are."""
+        return {environment: exposures.totals() for environment, exposures in list(self._exposures.items())}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""

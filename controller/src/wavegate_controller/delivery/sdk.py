@@ -93,7 +93,8 @@ class SdkRoutes:
             return
         document = await _read(receive, send, read_counts)
         if document is not None:
-            self._counts.take(document, variants=self._hub.variants(grant.environment))
+            variants = self._hub.variants(grant.environment)
+            self._counts.take(document, environment=grant.environment, variants=variants)
             await answer(send, 204, ())
 
     async def _acknowledge(self, scope: Scope, receive: Receive, send: Send, grant: Grant) -> None:

@@ -26,7 +26,13 @@ class RelayedCounts:
         self._counters = counters
         self._last: OrderedDict[str, int] = OrderedDict()
 
-    def take(self, document: CountsDocument, *, variants: Mapping[str, frozenset[str]]) -> bool:
+    def take(
+        self,
+        document: CountsDocument,
+        *,
+        environment: str,  # noqa: ARG002 # a relay has one
+        variants: Mapping[str, frozenset[str]],
+    ) -> bool:
         """As a controller takes it: once, and only what its ruleset knows."""
         if document.sequence <= self._last.get(document.instance, 0):
             return False

@@ -36,11 +36,14 @@ class Wanted:
 
     Attributes:
         cursor: from where to count; None makes this read the starting line.
+        elsewhere: other environments of this controller. What it counted for them itself has their name; any other
+            label of that name is an app's own affair.
     """
 
     rollout: Rollout
     needs: Needs
     cursor: Cursor | None
+    elsewhere: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -122,7 +125,14 @@ def read(asking: Asking, group: Group) -> Counting:
     by_flag: defaultdict[str, list[Series]] = defaultdict(list)
     for series in answer:
         by_flag[series.labels.get("flag", "")].append(series)
-    return {each.rollout.id: _count(each, by_flag[each.rollout.flag_key], at=asking.at) for each in group.members}
+    return {each.rollout.id: _count(each, _meant(each, by_flag), at=asking.at) for each in group.members}
+
+
+def _meant(wanted: Wanted, by_flag: Mapping[str, Sequence[Series]]) -> Sequence[Series]:
+    series = by_flag.get(wanted.rollout.flag_key, ())
+    if not wanted.elsewhere:
+        return series
+    return [each for each in series if each.labels.get("environment") not in wanted.elsewhere]
 
 
 def _read_halves(asking: Asking, group: Group) -> Counting:

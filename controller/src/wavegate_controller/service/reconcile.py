@@ -77,6 +77,7 @@ def _look_at_all(
     rollouts = [claim.rollout for claim in claims]
     with services.store.transaction() as work:
         stored = work.evidence.cursors([rollout.id for rollout in rollouts])
+        environments = frozenset(each.name for each in work.environments.list())
     asking = Asking(services.provider, executor, at=now)
     answers = {promql: asking.number(promql) for rollout in rollouts for promql in numbers(rollout, now=now)}
     alerts = {name: asking.rule(name) for rollout in rollouts for name in rules(rollout)}
@@ -87,6 +88,7 @@ def _look_at_all(
                 rollout=rollout,
                 needs=wanted,
                 cursor=counting.still_valid(stored.get(rollout.id), rollout, now=now),
+                elsewhere=environments - {rollout.environment},
             )
             for rollout, wanted in counting_rollouts
         ),
