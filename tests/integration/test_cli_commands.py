@@ -318,6 +318,31 @@ def test_acts_are_signed_with_the_name_given_or_that_of_this_user(wavegate, flag
     assert (created["created_by"], started["moved_by"]["actor"]) == ("grace", "ada")
 
 
+@pytest.mark.parametrize(
+    ("signature", "signer"),
+    [
+        (lambda wavegate, key: wavegate("flag", "create", key, "--as", "ada"), "ada"),
+        (lambda wavegate, key: wavegate("flag", "create", key, WAVEGATE_USER="joan", LOGNAME="grace"), "joan"),
+        (lambda wavegate, key: wavegate("flag", "create", key, WAVEGATE_USER="", LOGNAME="grace"), "grace"),
+    ],
+    ids=["name given", "variable", "user"],
+)
+def test_a_new_flag_is_signed_with_the_name_given_or_that_of_this_user(wavegate, signature, signer):
+    key = f"flag-{next(NUMBERS)}"
+    assert signature(wavegate, key).exit_code == 0
+
+    (entry,) = document(wavegate("audit", "list", "--subject", key, "--json"))
+    assert (entry["action"], entry["actor"]) == ("flag.create", signer)
+
+
+def test_a_new_environment_is_signed(wavegate):
+    name = f"place-{next(NUMBERS)}"
+    assert wavegate("environment", "create", name, "--as", "ada").exit_code == 0
+
+    entry = document(wavegate("audit", "list", "--subject", name, "--json"))[-1]
+    assert (entry["action"], entry["actor"]) == ("environment.create", "ada")
+
+
 def test_a_token_signs_with_its_owners_name(guarded_url):
     run("flag", "create", "f", url=guarded_url, WAVEGATE_TOKEN=TOKEN)
 

@@ -72,9 +72,9 @@ class RemoteController:
         """One flag with its newest rollout."""
         return self._ask("GET", f"flags/{_segment(key)}")
 
-    def create_flag(self, document: Mapping[str, Any]) -> Document:
+    def create_flag(self, document: Mapping[str, Any], *, actor: str | None = None) -> Document:
         """A new flag from a flag document."""
-        return self._ask("POST", "flags", body=document)
+        return self._ask("POST", "flags", body=_signed(actor, document))
 
     def change_flag(self, key: str, change: Mapping[str, Any], *, actor: str | None = None) -> Document:
         """Change some fields of a flag."""
@@ -358,9 +358,9 @@ class RemoteController:
         """Those that one may see, by name."""
         return list(self.pages("environments"))
 
-    def create_environment(self, name: str, description: str) -> Document:
+    def create_environment(self, name: str, description: str, *, actor: str | None = None) -> Document:
         """A new one."""
-        return self._ask("POST", "environments", body={"name": name, "description": description})
+        return self._ask("POST", "environments", body=_signed(actor, {"name": name, "description": description}))
 
     def ready(self) -> bool:
         """Whether a controller is there and its database answers. Never raises."""

@@ -10,9 +10,9 @@ from pydantic import Field
 
 from wavegate_controller.api.operations import Operations
 from wavegate_controller.api.paging import Page, PageQuery, page
-from wavegate_controller.api.reading import Act, ChangedFlag, Query, Raise
+from wavegate_controller.api.reading import Act, ChangedFlag, NewFlag, Query, Raise
 from wavegate_controller.api.rollouts import rollout_shown
-from wavegate_controller.documents import FlagDocument, flag_to_document, stale_to_document
+from wavegate_controller.documents import flag_to_document, stale_to_document
 from wavegate_controller.documents.shown import FlagShown, StaleReportShown
 from wavegate_controller.domain.access import Principal
 from wavegate_controller.domain.errors import Conflict, StaleVersion
@@ -60,7 +60,7 @@ def list_stale_flags(services: Services, by: Principal, query: StaleQuery) -> Re
 
 
 @flags.post("/flags", "Create a flag", answer=FlagShown, status=201, problems=[Conflict])
-def create_flag(services: Services, by: Principal, body: FlagDocument) -> ResponseReturnValue:
+def create_flag(services: Services, by: Principal, body: NewFlag) -> ResponseReturnValue:
     """Enabled, serving its default variant to everybody; without variants it is a boolean one, off by default."""
     flag = service.create_flag(services, body, by=by)
     location = url_for(".show_flag", key=flag.key)

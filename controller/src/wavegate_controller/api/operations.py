@@ -32,7 +32,7 @@ from wavegate_controller.api.preconditions import (
     unchanged,
     with_version,
 )
-from wavegate_controller.api.reading import Parameters, Query, read_body, read_query
+from wavegate_controller.api.reading import Parameters, Query, Signable, read_body, read_query
 from wavegate_controller.documents.reading import Document
 from wavegate_controller.domain.access import Permission, Principal
 from wavegate_controller.domain.errors import ControllerError, Forbidden, Invalid, NotFound
@@ -252,4 +252,7 @@ def _expected(operation: Operation) -> int | None:
 
 def _sender(body: Document | None) -> Principal:
     """Whoever sends it; of a document that is signed, whoever signs it."""
-    return signer(getattr(body, "actor", None)) if body and "actor" in type(body).model_fields else principal()
+    if body is None or "actor" not in type(body).model_fields:
+        return principal()
+    actor = getattr(body, "actor", None)
+    return principal() if actor is None and isinstance(body, Signable) else signer(actor)

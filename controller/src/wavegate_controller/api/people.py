@@ -8,9 +8,9 @@ from flask.typing import ResponseReturnValue
 
 from wavegate_controller.api.operations import Operations
 from wavegate_controller.api.paging import Page, PageQuery, page
+from wavegate_controller.api.reading import NewEnvironment
 from wavegate_controller.documents.people import (
     CredentialShown,
-    EnvironmentDocument,
     EnvironmentShown,
     InvitationShown,
     KeyDocument,
@@ -202,7 +202,7 @@ def list_environments(services: Services, by: Principal, query: PageQuery) -> Re
 @environments_of.post(
     "/environments", "Make an environment", answer=EnvironmentShown, status=201, problems=[Conflict], permission=_GIVE
 )
-def create_environment(services: Services, by: Principal, body: EnvironmentDocument) -> ResponseReturnValue:
+def create_environment(services: Services, by: Principal, body: NewEnvironment) -> ResponseReturnValue:
     """Without flags, and ready for apps at once."""
     made = environments.create_environment(services, body.name, description=body.description, by=by)
     location = url_for(".list_flags", environment=made.name)

@@ -10,11 +10,13 @@ from werkzeug.exceptions import BadRequest, UnsupportedMediaType
 from wavegate_controller.documents import (
     CalendarDocument,
     FlagChange,
+    FlagDocument,
     RolloutDocument,
     SegmentDocument,
     TemplateDocument,
     parse,
 )
+from wavegate_controller.documents.people import EnvironmentDocument
 from wavegate_controller.documents.reading import Document, examples
 from wavegate_controller.domain.errors import Invalid
 
@@ -46,6 +48,22 @@ class PinIt(Act):
     percent: float | None = Field(
         default=None, description="Of the wave to hold, this one or a lower one; by default this one."
     )
+
+
+class Signable:
+    """Of documents that may be signed and need not be: where nobody is known, `anybody` makes what has no name."""
+
+
+class NewFlag(FlagDocument, Signable):
+    """A flag to make, signed perhaps."""
+
+    actor: str | None = Field(default=None, description="Who asks; left out where a token says it.")
+
+
+class NewEnvironment(EnvironmentDocument, Signable):
+    """An environment to make, signed perhaps."""
+
+    actor: str | None = Field(default=None, description="Who asks; left out where a token says it.")
 
 
 class ChangedFlag(FlagChange):

@@ -23,10 +23,12 @@ def show_all(session: Session) -> None:
 @environment.command
 @click.argument("name")
 @click.option("--description", default="", help="What it is for.")
+@click.option("--as", "signer", metavar="NAME", help="Who signs; by default the token's owner, or you.")
 @speaks_to_controller
-def create(session: Session, *, name: str, description: str) -> None:
+def create(session: Session, *, name: str, description: str, signer: str | None) -> None:
     """Make one; apps may fetch its ruleset at once."""
-    _show(session, [session.controller.create_environment(name, description)])
+    actor = session.signature(signer)
+    _show(session, [session.controller.create_environment(name, description, actor=actor)])
 
 
 def _show(session: Session, items: list[Document]) -> None:

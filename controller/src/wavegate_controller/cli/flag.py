@@ -51,9 +51,16 @@ def show(session: Session, key: str) -> None:
     help="A variant and what apps receive; give it once for each.  [default: on=true, off=false]",
 )
 @click.option("--default", "default_variant", metavar="NAME", help="What is served without a rollout.  [default: off]")
+@click.option("--as", "name", metavar="NAME", help="Who signs; by default the token's owner, or you.")
 @speaks_to_controller
 def create(
-    session: Session, key: str, description: str | None, variants: tuple[str, ...], default_variant: str | None
+    session: Session,
+    *,
+    key: str,
+    description: str | None,
+    variants: tuple[str, ...],
+    default_variant: str | None,
+    name: str | None,
 ) -> None:
     """A new flag; without variants a boolean one, off for everybody."""
     given = {
@@ -62,7 +69,7 @@ def create(
         "default_variant": default_variant,
     }
     document = {"key": key} | {name: value for name, value in given.items() if value is not None}
-    _show(session, session.controller.create_flag(document))
+    _show(session, session.controller.create_flag(document, actor=session.signature(name)))
 
 
 @flag.command

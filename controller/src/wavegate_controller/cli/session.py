@@ -45,9 +45,11 @@ class Session:
             self.console.print(renderable, soft_wrap=isinstance(renderable, str))
 
     def signature(self, name: str | None) -> str | None:
-        """Who signs: the name given, else whoever the token says, else the user of this machine."""
+        """Who signs: the name given, else whoever the token says, else $WAVEGATE_USER or the user of this machine."""
         if name or self._token:
             return name
+        if user := os.environ.get("WAVEGATE_USER", "").strip():
+            return user
         try:
             return getpass.getuser()
         except (KeyError, OSError):
