@@ -3,6 +3,8 @@
 import pytest
 
 from support import control_plane
+from support.people import person
+from wavegate_controller.service.environments import describe_environment
 
 ADA = {"actor": "ada", "comment": "seen enough"}
 FLAG = {"key": "ai-summaries", "description": "Summaries", "variants": {"on": True, "off": False}}
@@ -226,6 +228,54 @@ def test_the_export_of_an_environment_makes_the_same_again(api, tmp_path):
 
         assert elsewhere.get("/api/v1/configuration").json["documents"] == exported
     assert {action for _, _, action in actions(ask(api, "plan", *exported))} == {"none"}
+
+
+STAGING = an("Environment", name="staging", description="Where we try things")
+
+
+def test_an_environment_and_what_is_in_it_are_applied_together(api):
+    inside = an("Flag", **FLAG) | {"environment": "staging"}
+
+    planned = ask(api, "plan", inside, STAGING)
+    names = [each["name"] for each in api.get("/api/v1/environments").json["items"]]
+    applied = ask(api, "apply", inside, STAGING)
+    again = ask(api, "plan", inside, STAGING)
+
+    expected = [("Environment", "staging", "create"), ("Flag", "ai-summaries", "create")]
+    assert (actions(planned), names, actions(applied)) == (expected, [], expected)
+    assert {action for _, _, action in actions(again)} == {"none"}
+    assert api.get("/api/v1/flags/ai-summaries?environment=staging").status_code == 200
+    exported = api.get("/api/v1/configuration?environment=staging").json["documents"]
+    assert exported[0] == STAGING
+    assert [(each["kind"], each["environment"]) for each in exported[1:]] == [("Flag", "staging")]
+
+
+def test_an_environment_that_was_described_by_hand_is_shown_as_drift(api, world):
+    ask(api, "apply", STAGING)
+    describe_environment(world.services, "staging", description="by hand", by=person("grace"))
+
+    planned = ask(api, "plan", STAGING)
+    ask(api, "apply", STAGING)
+
+    assert fields(planned) == [("description", "drift")]
+    described = {each["name"]: each["description"] for each in api.get("/api/v1/environments").json["items"]}
+    assert described["staging"] == "Where we try things"
+    assert [each["action"] for each in api.get("/api/v1/audit?subject=staging").json["items"]][:2] == [
+        "environment.change",
+        "environment.change",
+    ]
+
+
+def test_an_environment_is_never_removed_and_is_in_none(api):
+    ask(api, "apply", STAGING)
+
+    pruned = ask(api, "apply", prune=True)
+    misplaced = ask(api, "plan", STAGING | {"environment": "production"})
+
+    assert "never removed" in pruned.json["changes"][0]["remark"]
+    assert {each["name"] for each in api.get("/api/v1/environments").json["items"]} == {"staging"}
+    assert misplaced.status_code == 422
+    assert misplaced.json["errors"][0]["field"] == "documents[0].environment"
 
 
 def test_what_was_planned_is_what_is_applied_or_nothing_is(api):

@@ -117,6 +117,10 @@ class EnvironmentRepository(Protocol):
         """A new one; raises Conflict when the name is taken."""
         ...
 
+    def save(self, environment: Environment) -> None:
+        """In the place of the one of its name."""
+        ...
+
 
 class UserRepository(Protocol):
     """People's accounts, and what lets them in."""

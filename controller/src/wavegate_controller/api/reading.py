@@ -16,7 +16,7 @@ from wavegate_controller.documents import (
     TemplateDocument,
     parse,
 )
-from wavegate_controller.documents.people import EnvironmentDocument
+from wavegate_controller.documents.catalog import EnvironmentDocument
 from wavegate_controller.documents.reading import Document, examples
 from wavegate_controller.domain.errors import Invalid
 

@@ -6,6 +6,7 @@ from typing import Any, Final
 from rich.console import Group
 from rich.text import Text
 
+from wavegate_controller.domain.access import EVERYWHERE
 from wavegate_controller.remote import Document
 
 _MARKS: Final = {"create": "+", "update": "~", "start": ">", "archive": "-", "none": " "}
@@ -35,7 +36,8 @@ def changes_text(outcome: Document) -> Group:
 
 def _headline(change: Document) -> Text:
     action = change["action"]
-    name = f"{_MARKS[action]} {change['kind']} {change['environment']}/{change['name']}"
+    where = "" if change["environment"] == EVERYWHERE else f"{change['environment']}/"
+    name = f"{_MARKS[action]} {change['kind']} {where}{change['name']}"
     return Text(name if action == "none" else f"{name}: {action}", _STYLES[action])
 
 

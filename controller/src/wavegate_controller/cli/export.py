@@ -29,7 +29,9 @@ def _write(documents: list[Document], directory: Path) -> None:
     for document in documents:
         spec = document["spec"]
         name = spec.get("key") or spec.get("name") or spec["flag"]
-        file = directory / document["environment"] / document["kind"].lower() / f"{name}.yaml"
+        # An environment is in none, and stands with what is in it.
+        where = document.get("environment", name)
+        file = directory / where / document["kind"].lower() / f"{name}.yaml"
         try:
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_text(write_text(document), encoding="utf-8")

@@ -22,6 +22,15 @@ from wavegate_controller.domain.plan import Plan
 from wavegate_controller.domain.staleness import Stale
 
 
+class EnvironmentDocument(Document):
+    """An environment to make."""
+
+    model_config = examples({"name": "staging", "description": "Where we try things."})
+
+    name: str = Field(description="Such as staging; never changes.")
+    description: str = ""
+
+
 class SegmentDocument(Document):
     """A named condition that the rules of any flag may ask for."""
 

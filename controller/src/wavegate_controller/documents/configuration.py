@@ -5,7 +5,7 @@ from typing import Annotated, Any, Final, Literal, cast
 
 from pydantic import ConfigDict, Field, TypeAdapter
 
-from wavegate_controller.documents.catalog import SegmentDocument, TemplateDocument
+from wavegate_controller.documents.catalog import EnvironmentDocument, SegmentDocument, TemplateDocument
 from wavegate_controller.documents.flags import FlagDocument
 from wavegate_controller.documents.reading import Document, examples, parse
 from wavegate_controller.documents.rollouts import RolloutDocument
@@ -27,6 +27,20 @@ class ConfigurationObject(Document):
 
     api_version: Literal["wavegate/v1"] = Field(alias="apiVersion", description="Version of this form.")
     environment: str | None = Field(default=None, description="Where; by default the one that is asked about.")
+
+
+class EnvironmentSpec(EnvironmentDocument):
+    """An environment."""
+
+
+class EnvironmentObject(ConfigurationObject):
+    """An environment; it is in none itself."""
+
+    model_config = examples({"apiVersion": API_VERSION, "kind": "Environment", "spec": {"name": "staging"}})
+
+    kind: Literal["Environment"]
+    environment: None = Field(default=None, description="Left out: an environment is in none.")
+    spec: EnvironmentSpec
 
 
 class SegmentSpec(SegmentDocument):
@@ -101,10 +115,13 @@ class RolloutObject(ConfigurationObject):
     spec: RolloutSpec
 
 
-AnyObject = Annotated[SegmentObject | PlanTemplateObject | FlagObject | RolloutObject, Field(discriminator="kind")]
+AnyObject = Annotated[
+    EnvironmentObject | SegmentObject | PlanTemplateObject | FlagObject | RolloutObject, Field(discriminator="kind")
+]
 
 #: Kind to its model, in the order in which they are applied: what others name comes first.
 KINDS: Final[Mapping[str, type[ConfigurationObject]]] = {
+    "Environment": EnvironmentObject,
     "Segment": SegmentObject,
     "PlanTemplate": PlanTemplateObject,
     "Flag": FlagObject,

@@ -68,15 +68,6 @@ class RotationDocument(Document):
     )
 
 
-class EnvironmentDocument(Document):
-    """An environment to make."""
-
-    model_config = examples({"name": "staging", "description": "Where we try things."})
-
-    name: str = Field(description="Such as staging; never changes.")
-    description: str = ""
-
-
 class LoginDocument(Document):
     """A name and a password, for a token."""
 

@@ -6,6 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
+from wavegate_controller.domain.access import EVERYWHERE
 from wavegate_controller.domain.difference import FieldChange
 
 
@@ -26,14 +27,15 @@ class Action(StrEnum):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Name:
-    """Which object."""
+    """Which object; `environment` is `*` for one that is in none."""
 
     kind: str
     environment: str
     name: str
 
     def __str__(self) -> str:
-        return f"{self.kind} {self.environment}/{self.name}"
+        where = "" if self.environment == EVERYWHERE else f"{self.environment}/"
+        return f"{self.kind} {where}{self.name}"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

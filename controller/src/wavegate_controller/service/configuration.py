@@ -7,13 +7,13 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from wavegate_controller.documents.configuration import API_VERSION, AnyObject, RolloutObject
-from wavegate_controller.domain.access import Permission, Principal
+from wavegate_controller.documents.configuration import API_VERSION, AnyObject, EnvironmentObject, RolloutObject
+from wavegate_controller.domain.access import EVERYWHERE, Permission, Principal
 from wavegate_controller.domain.configuration import Action, Applied, Change, Name
 from wavegate_controller.domain.errors import Conflict, ControllerError, Invalid
 from wavegate_controller.domain.rollout import Rollout
 from wavegate_controller.service.joined import Joined, joined
-from wavegate_controller.service.kinds import KINDS, Act, Kind
+from wavegate_controller.service.kinds import ENVIRONMENT, KINDS, Act, Kind
 from wavegate_controller.service.rollouts import check_queries
 from wavegate_controller.service.services import Services
 
@@ -120,16 +120,20 @@ def export(services: Services, *, by: Principal) -> Sequence[Mapping[str, Any]]:
     by.require(Permission.READ, services.environment)
     with services.store.transaction() as work:
         return [
-            {"apiVersion": API_VERSION, "kind": name, "environment": services.environment, "spec": spec}
+            {"apiVersion": API_VERSION, "kind": name}
+            | ({} if name == ENVIRONMENT else {"environment": services.environment})
+            | {"spec": spec}
             for name, kind in KINDS.items()
             for spec in kind.export(work, services.environment)
         ]
 
 
 def _require(services: Services, wish: Wish, by: Principal, permission: Permission) -> None:
+    made = {each.spec.name for each in wish.objects if isinstance(each, EnvironmentObject)}
     for environment in {services.environment} | {each.environment for each in wish.objects if each.environment}:
         by.require(permission, environment)
-        services.within(environment)
+        if environment not in made:
+            services.within(environment)
 
 
 def _check_queries(services: Services, wish: Wish) -> None:
@@ -195,8 +199,8 @@ def _attempt(
     work = together.work
     applied = work.applied.get(name)
     change = Change(object=name, action=Action.UPDATE)
-    act = Act(services=together.services.within(name.environment), by=by, comment=comment)
     try:
+        act = Act(services=_place(together.services, name), by=by, comment=comment)
         change = kind.change(work, name, wanted, applied)
         if change.blocked is not None:
             return change
@@ -227,13 +231,18 @@ def _prune(together: Joined, wish: Wish, wanted: frozenset[Name], *, by: Princip
         change = Change(object=name, action=Action.ARCHIVE)
         try:
             with work.attempt():
-                act = Act(services=together.services.within(name.environment), by=by, comment=comment)
+                act = Act(services=_place(together.services, name), by=by, comment=comment)
                 by.require(Permission.EDIT, name.environment)
                 remark = KINDS[name.kind].archive(act, name)
                 work.applied.remove(name)
             yield replace(change, remark=remark)
         except ControllerError as refusal:
             yield replace(change, blocked=str(refusal))
+
+
+def _place(services: Services, name: Name) -> Services:
+    """The services of where an object is; what is in no environment may be the one that is not there yet."""
+    return services if name.kind == ENVIRONMENT else services.within(name.environment)
 
 
 def _named(services: Services, wish: Wish) -> Iterator[tuple[Name, Kind, AnyObject]]:
@@ -246,7 +255,8 @@ def _named(services: Services, wish: Wish) -> Iterator[tuple[Name, Kind, AnyObje
     found = []
     for index, wanted in enumerate(wish.objects):
         kind = KINDS[wanted.kind]
-        name = Name(kind=wanted.kind, environment=wanted.environment or services.environment, name=kind.name(wanted))
+        place = EVERYWHERE if wanted.kind == ENVIRONMENT else wanted.environment or services.environment
+        name = Name(kind=wanted.kind, environment=place, name=kind.name(wanted))
         if name in seen:
             raise Invalid(f"documents[{index}]", f"is {name}, as documents[{seen[name]}] is", "each object once")
         seen[name] = index

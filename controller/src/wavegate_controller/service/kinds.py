@@ -7,7 +7,13 @@ from typing import Any, Final, Protocol
 
 from wavegate_controller.documents import flag_to_document, parse, plan_to_document
 from wavegate_controller.documents.catalog import SegmentDocument, TemplateDocument
-from wavegate_controller.documents.configuration import FlagObject, PlanTemplateObject, RolloutObject, SegmentObject
+from wavegate_controller.documents.configuration import (
+    EnvironmentObject,
+    FlagObject,
+    PlanTemplateObject,
+    RolloutObject,
+    SegmentObject,
+)
 from wavegate_controller.documents.flags import FlagChange, FlagDocument
 from wavegate_controller.documents.plans import PlanDocument
 from wavegate_controller.documents.targeting import condition_to_document
@@ -15,12 +21,13 @@ from wavegate_controller.domain.access import Principal
 from wavegate_controller.domain.catalog import Segment, Template
 from wavegate_controller.domain.configuration import Action, Applied, Change, Name
 from wavegate_controller.domain.difference import differences
+from wavegate_controller.domain.environment import Environment
 from wavegate_controller.domain.errors import NotFound
 from wavegate_controller.domain.plan import percent
 from wavegate_controller.domain.rollout import ENDED, Rollout, State
 from wavegate_controller.domain.transitions import Event
 from wavegate_controller.ports import UnitOfWork
-from wavegate_controller.service import flags, rollouts, segments, templates
+from wavegate_controller.service import environments, flags, rollouts, segments, templates
 from wavegate_controller.service.services import Services
 
 Fields = dict[str, Any]
@@ -61,6 +68,48 @@ class Kind(Protocol):
     def export(self, work: UnitOfWork, environment: str) -> Iterator[Fields]:
         """What `spec` says of each of an environment's, in as few words as say the same."""
         ...
+
+
+class EnvironmentKind:
+    """Environments themselves."""
+
+    def name(self, wanted: EnvironmentObject) -> str:
+        """Its name."""
+        return wanted.spec.name
+
+    def fields(self, wanted: EnvironmentObject) -> Fields:
+        """What it says."""
+        return _said(wanted.spec, exclude={"name"})
+
+    def change(self, work: UnitOfWork, name: Name, wanted: EnvironmentObject, applied: Applied | None) -> Change:
+        """What would be done to it."""
+        try:
+            live = _environment_fields(work.environments.get(name.name))
+        except NotFound:
+            return Change(object=name, action=Action.CREATE)
+        fields = tuple(differences(_before(applied), live, self.fields(wanted), _ENVIRONMENT_DEFAULTS))
+        return Change(object=name, action=Action.UPDATE if fields else Action.NONE, fields=fields)
+
+    def carry_out(self, act: Act, change: Change, wanted: EnvironmentObject) -> None:
+        """By the use-cases of environments."""
+        name = change.object.name
+        if change.action is Action.CREATE:
+            environments.create_environment(act.services, name, description=wanted.spec.description, by=act.by)
+        for each in change.fields:
+            # The only one that there is.
+            environments.describe_environment(
+                act.services, name, description=each.wanted, by=act.by, comment=act.comment
+            )
+
+    def archive(self, act: Act, name: Name) -> str:  # noqa: ARG002 - the protocol's signature
+        """Stays: apps may be reading from it."""
+        return "environments are never removed: apps may be reading from it; it is not looked after from here any more"
+
+    def export(self, work: UnitOfWork, environment: str) -> Iterator[Fields]:
+        """That one."""
+        for each in work.environments.list():
+            if each.name == environment:
+                yield {"name": each.name} | _unlike(_environment_fields(each), _ENVIRONMENT_DEFAULTS)
 
 
 class SegmentKind:
@@ -302,6 +351,10 @@ def _unlike(live: Fields, defaults: Mapping[str, Any]) -> Fields:
     return {name: value for name, value in live.items() if name not in defaults or value != defaults[name]}
 
 
+def _environment_fields(environment: Environment) -> Fields:
+    return {"description": environment.description}
+
+
 def _segment_fields(segment: Segment) -> Fields:
     return {"description": segment.description, "condition": condition_to_document(segment.condition)}
 
@@ -335,11 +388,15 @@ _FLAG_DEFAULTS: Final = _flag_fields(
 )
 _PLAN_DEFAULT: Final = plan_to_document(PlanDocument().to_domain())
 _ROLLOUT_DEFAULTS: Final = {"candidate": "on", "stable": None, "plan": _PLAN_DEFAULT, "template": None}
+_ENVIRONMENT_DEFAULTS: Final = {"description": ""}
 _SEGMENT_DEFAULTS: Final = {"description": ""}
 _TEMPLATE_DEFAULTS: Final = {"description": "", "plan": _PLAN_DEFAULT}
 
+#: The kind of what is in no environment.
+ENVIRONMENT: Final = "Environment"
 #: Kind to how it is done, in the order in which objects are applied.
 KINDS: Final[Mapping[str, Kind]] = {
+    ENVIRONMENT: EnvironmentKind(),
     "Segment": SegmentKind(),
     "PlanTemplate": PlanTemplateKind(),
     "Flag": FlagKind(),

@@ -71,6 +71,12 @@ class SqlEnvironments:
         refusal = Conflict(f"environment {environment.name!r} exists already")
         insert_row(self.connection, tables.environment, mapping.environment_to_row(environment), taken=refusal)
 
+    def save(self, environment: Environment) -> None:
+        """In the place of the one of its name."""
+        table = tables.environment
+        row = mapping.environment_to_row(environment)
+        self.connection.execute(table.update().where(table.c.name == environment.name).values(row))
+
 
 @dataclass(frozen=True, slots=True)
 class SqlFlags:

@@ -5,7 +5,8 @@ from typing import Final
 from flask import Blueprint, request
 from flask.typing import ResponseReturnValue
 
-from wavegate_controller.documents.people import EnvironmentDocument, RolesDocument, UserDocument, to_roles
+from wavegate_controller.documents.catalog import EnvironmentDocument
+from wavegate_controller.documents.people import RolesDocument, UserDocument, to_roles
 from wavegate_controller.documents.reading import parse
 from wavegate_controller.domain.access import EVERYWHERE, Permission
 from wavegate_controller.identity import here, principal
