@@ -80,6 +80,7 @@ def show_audit(services: Services, by: Principal, entry: str) -> ResponseReturnV
     "Set back what an entry tells of, to what it was before",
     answer=AuditEntryShown,
     problems=[Conflict, Invalid, StaleVersion],
+    permission=Permission.AUDIT,
 )
 def restore_audit(services: Services, by: Principal, entry: str, body: Act) -> ResponseReturnValue:
     """As one more change, with an entry of its own, by whoever may make that change; the answer is the old entry.

@@ -67,7 +67,10 @@ def show(session: Session, entry: int) -> None:
 @signed
 @speaks_to_controller
 def restore(session: Session, entry: int, name: str | None, comment: str) -> None:
-    """Set back what ENTRY tells of, to what it was before; one more change, by whoever may make it."""
+    """Set back what ENTRY tells of, to what it was before.
+
+    That is one more change, by whoever may make it.
+    """
     document = session.controller.restore(entry, actor=session.signature(name), comment=comment)
     restored = f"{document['subject']} is as it was before entry {entry} ({document['action']} by {document['actor']})"
     session.show(document, escape(restored))
