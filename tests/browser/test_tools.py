@@ -96,3 +96,19 @@ def test_an_engineer_is_made_a_token_of_their_own_that_the_controller_takes(sign
 
     axe(page)
     assert RemoteController(closed_controller.url, token=secret).flags() == []
+
+
+@pytest.mark.slow
+def test_a_decision_is_accessible_in_light_and_dark_and_no_wider_than_a_phone(controller, open_window, axe):
+    controller.remote.create_flag({"key": "ai-answers"})
+    rollout = controller.remote.create_rollout({"flag": "ai-answers"}, actor="anna")
+    controller.remote.act(rollout["id"], "start", actor="anna")
+    (newest, *_) = controller.remote.decisions(rollout["id"])
+
+    for options in ({"color_scheme": "light"}, {"color_scheme": "dark"}, {"viewport": {"width": 390, "height": 844}}):
+        page = open_window(**options)
+        for path in ("/flags/ai-answers/decisions", f"/decisions/{newest['id']}"):
+            page.goto(controller.url + path)
+            expect(page.get_by_role("heading", level=1)).to_be_visible()
+            axe(page)
+            assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")

@@ -3,7 +3,8 @@
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from datetime import timedelta
+from typing import Any, Final
 
 from wavegate_controller.domain.access import Permission, Principal
 from wavegate_controller.domain.analysis import judge_all
@@ -13,7 +14,12 @@ from wavegate_controller.domain.guardrail import Assessment, explain, fold
 from wavegate_controller.domain.measurement import Measurement
 from wavegate_controller.domain.record import RECONCILER, DecisionRecord, verdict_to_document
 from wavegate_controller.domain.rollout import Rollout
+from wavegate_controller.service.queries import FlagStory, FlagView, RolloutView
 from wavegate_controller.service.services import Services
+
+#: How far back the evidence of one decision is told at most: in time, and in looks of a plan that looks seldom.
+_TOLD: Final = timedelta(hours=1)
+_LOOKS_TOLD: Final = 240
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -67,6 +73,36 @@ def explain_decision(services: Services, decision_id: int, *, by: Principal) -> 
         again=decide(rollout, verdicts, now=record.at, circumstances=record.circumstances),
         assessment=None if policy is None or state is None else explain(policy, state, now=record.at),
     )
+
+
+def story_of(services: Services, explanation: Explanation, *, by: Principal) -> tuple[Rollout, FlagStory]:
+    """The rollout as it was when it was decided, and what its gates had measured by then: in its wave, or lately.
+
+    Raises:
+        Forbidden: they may not see it.
+    """
+    record = explanation.record
+    with services.store.transaction() as work:
+        stored = work.rollouts.get(record.rollout_id)
+        by.require(Permission.READ, stored.environment)
+        rollout = _as_it_was(stored, record)
+        flag = work.flags.get(stored.environment, stored.flag_key)
+        decisions = work.decisions.list(stored.id, limit=_LOOKS_TOLD, before=record.id + 1)
+        lately = record.at - max(_TOLD, _LOOKS_TOLD * stored.plan.interval)
+        since = lately if rollout.wave_since is None else max(lately, rollout.wave_since)
+        measured = work.evidence.since(stored.id, since, until=record.at)
+    view = RolloutView(
+        rollout=rollout, latest=record, moved=None, flag_enabled=flag.enabled, guardrail=explanation.assessment
+    )
+    story = FlagStory(
+        view=FlagView(flag=flag, rollout=view),
+        now=record.at,
+        since=since,
+        until=record.at,
+        decisions=decisions,
+        measurements=measured,
+    )
+    return rollout, story
 
 
 def _as_it_was(rollout: Rollout, record: DecisionRecord) -> Rollout:

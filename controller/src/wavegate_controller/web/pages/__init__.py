@@ -10,6 +10,7 @@ from wavegate_controller.web.pages.acts import add_acts
 from wavegate_controller.web.pages.audit import add_audit
 from wavegate_controller.web.pages.clients import add_clients
 from wavegate_controller.web.pages.confirm import add_confirm
+from wavegate_controller.web.pages.decisions import add_decisions
 from wavegate_controller.web.pages.flag import add_flag
 from wavegate_controller.web.pages.overview import add_overview
 from wavegate_controller.web.pages.playground import add_playground
@@ -25,5 +26,6 @@ PAGES: Final[Sequence[Callable[[Blueprint, Services], None]]] = (
     add_playground,
     add_clients,
     add_audit,
+    add_decisions,
     add_settings,
 )
