@@ -287,6 +287,10 @@ class RolloutRepository(Protocol):
         """The one after the highest number in the ids of the flag's rollouts, over all environments."""
         ...
 
+    def newest(self, environment: str) -> Mapping[str, Rollout]:
+        """Flag key to the newest rollout of the flag."""
+        ...
+
     def serving(self, environment: str) -> Mapping[str, Rollout]:
         """Flag key to the newest rollout of the flag that was ever started."""
         ...
@@ -410,6 +414,10 @@ class DecisionRepository(Protocol):
         self, rollout_id: str, *, limit: int, before: int | None = None, moves_only: bool = False
     ) -> Sequence[DecisionRecord]:
         """Newest first; with `before`, those with a smaller id; with `moves_only`, without the holds (`tick`)."""
+        ...
+
+    def newest(self, rollout_ids: Sequence[str], *, moves_only: bool = False) -> Mapping[str, DecisionRecord]:
+        """The newest of each rollout, of those that have one; with `moves_only`, which is no hold."""
         ...
 
 

@@ -38,6 +38,9 @@ from wavegate_controller.store.writing import insert_row, replace_row
 #: Long enough for a process that is merely slow.
 CLAIM_TTL: Final = timedelta(seconds=3)
 
+#: Values in one statement: databases take so many, and no more than some thousands.
+_MOST_IDS: Final = 500
+
 # Two rollouts of a flag may be created at the same moment; then the running number at the end of the id decides, and
 # of two numbers the longer text is the higher one.
 _NEWEST_FIRST = (
@@ -189,6 +192,15 @@ class SqlRollouts:
         rows = self.connection.execute(query).mappings()
         return {row["flag_key"]: mapping.rollout_from_row(row) for row in rows}
 
+    def newest(self, environment: str) -> Mapping[str, Rollout]:
+        """Flag key to the newest rollout of the flag."""
+        table = tables.rollout
+        newness = func.row_number().over(partition_by=table.c.flag_key, order_by=_NEWEST_FIRST)
+        ranked = select(table.c.id, newness.label("newness")).where(table.c.environment == environment).subquery()
+        query = select(table).where(table.c.id.in_(select(ranked.c.id).where(ranked.c.newness == 1)))
+        rows = self.connection.execute(query).mappings()
+        return {row["flag_key"]: mapping.rollout_from_row(row) for row in rows}
+
     def lock(self, rollout_id: str) -> int:
         """The version of one, which nobody else changes before the transaction ends; raises NotFound."""
         query = select(tables.rollout.c.version).where(tables.rollout.c.id == rollout_id)
@@ -285,6 +297,20 @@ class SqlDecisions:
         if moves_only:
             query = query.where(table.c.event != Event.TICK.value)
         return [mapping.decision_from_row(row) for row in self.connection.execute(query).mappings()]
+
+    def newest(self, rollout_ids: Sequence[str], *, moves_only: bool = False) -> Mapping[str, DecisionRecord]:
+        """The newest of each rollout, of those that have one; with `moves_only`, which is no hold."""
+        table, each = tables.decision, tables.decision.alias()
+        mine = select(each.c.id).where(each.c.rollout_id == tables.rollout.c.id).order_by(each.c.id.desc()).limit(1)
+        if moves_only:
+            mine = mine.where(each.c.event != Event.TICK.value)
+        found: dict[str, DecisionRecord] = {}
+        for start in range(0, len(rollout_ids), _MOST_IDS):
+            ids = rollout_ids[start : start + _MOST_IDS]
+            newest = select(mine.scalar_subquery()).where(tables.rollout.c.id.in_(ids))
+            for row in self.connection.execute(select(table).where(table.c.id.in_(newest))).mappings():
+                found[row["rollout_id"]] = mapping.decision_from_row(row)
+        return found
 
 
 @dataclass(frozen=True, slots=True)

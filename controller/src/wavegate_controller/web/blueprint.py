@@ -12,6 +12,7 @@ from wavegate_controller.service.environments import list_environments
 from wavegate_controller.service.services import Services
 from wavegate_controller.web import sentences
 from wavegate_controller.web.assets import CHART_SCRIPTS, CHART_STYLES, SCRIPTS, STYLES
+from wavegate_controller.web.compression import compress
 from wavegate_controller.web.headers import harden
 from wavegate_controller.web.navigation import has_page, navigation
 from wavegate_controller.web.pages import PAGES
@@ -26,6 +27,7 @@ _MAX_BODY: Final = 256 * 1024
 def make_web(services: Services, identity: Identity) -> Blueprint:
     """The pages, to be mounted at the root."""
     web = Blueprint("web", __name__, template_folder="templates", static_folder="static", static_url_path="/assets")
+    web.after_request(compress)
     web.after_request(harden)
     web.before_request(partial(_identify, identity))
     for words in sentences.FILTERS:

@@ -305,7 +305,7 @@ def evidence_chart(
         window=window,
         low=scale.low,
         high=scale.high,
-        unit="evidence of harm, to 1 (each line is ten times the one below)",
+        unit="evidence of harm, to 1 (logarithmic)",
         lines=(_line("value", "evidence", points),),
         bands=(),
         marks=tuple(marks),

@@ -200,17 +200,17 @@ def _outlook(metric: MetricAssessment | None) -> tuple[Figure, ...]:
             Figure(
                 label="times stable's rate",
                 value=f"{number(interval.low)} to {high}",
-                limit=f"with probability {100 * interval.level:g} %, however often one looks",
+                limit=f"{100 * interval.level:g} % sure, at any look",
             )
         )
     if metric is not None and metric.forecast is not None:
         forecast = metric.forecast
-        needed = "" if forecast.bad_outcomes is None else f"; needs about {number(forecast.bad_outcomes)} bad outcomes"
+        needed = "" if forecast.bad_outcomes is None else f"; takes {number(forecast.bad_outcomes)} bad"
         figures.append(
             Figure(
                 label="may pass in",
                 value="no end in sight" if forecast.remaining is None else span(forecast.remaining),
-                limit=f"at this traffic, if no worse than stable{needed}",
+                limit=f"if no worse than stable{needed}",
             )
         )
     return tuple(figures)

@@ -28,7 +28,7 @@ _LOOKS: Final = 200
 _MOVES_BEYOND: Final = 50
 _LINES: Final = 60
 #: Height of the plots in pixels.
-_CHART_HEIGHT: Final = 110
+_CHART_HEIGHT: Final = 100
 _EVIDENCE_HEIGHT: Final = 56
 #: Seconds between two looks of the page: while a change is on its way, while gates are watched, and else.
 _ON_ITS_WAY: Final = 1

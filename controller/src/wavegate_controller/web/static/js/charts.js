@@ -14,7 +14,7 @@ export function drawCharts(root) {
       continue;
     }
     known?.plot.destroy();
-    const plot = draw(place, JSON.parse(place.dataset.chart), Number(place.dataset.height));
+    const plot = draw(place, { ...JSON.parse(place.dataset.chart), bare: place.dataset.bare }, Number(place.dataset.height));
     drawn.set(place, { plot, text: place.dataset.chart });
     widths.observe(place);
   }
@@ -33,17 +33,19 @@ function draw(place, chart, height) {
   const style = getComputedStyle(place);
   const colour = (name) => style.getPropertyValue(`--${name}`).trim();
   const { data, series, bands } = columns(chart, colour);
+  const top = chart.bare === "marks" ? 8 : TOP;
+  const times = chart.bare === "times" ? 4 : 22;
   const axis = { stroke: colour("ink-soft"), font: `11px ${style.fontFamily}`, ticks: { show: false }, border: { show: false } };
   return new uPlot(
     {
       width: place.clientWidth || 400,
-      height: height + TOP + 24,
-      padding: [TOP, 8, 0, 0],
+      height: height + top + times,
+      padding: [top, 8, 0, 0],
       legend: { show: false },
       cursor: { y: false, drag: { x: false, y: false }, points: { size: 6 } },
       scales: { x: { range: () => [chart.from, chart.to] }, y: { range: () => [chart.low, chart.high] } },
       axes: [
-        { ...axis, grid: { show: false }, size: 24, space: 80, values: clockTimes },
+        { ...axis, grid: { show: false }, size: times, space: 80, values: times > 4 ? clockTimes : () => [] },
         { ...axis, grid: { stroke: colour("line"), width: 1 }, size: 40, splits: () => chart.ticks ?? [chart.low, (chart.low + chart.high) / 2, chart.high], values: (_, all) => all.map((each) => number(each, chart)) },
       ],
       series,
@@ -126,6 +128,7 @@ function drawMarks(plot, chart, colour, style) {
     ctx.strokeStyle = ctx.fillStyle = colour("bad");
     ctx.lineWidth = 1.5 * pixel;
     ctx.setLineDash([2 * pixel, 3 * pixel]);
+    ctx.textAlign = "left";
     stroke(ctx, bbox.left, at, bbox.left + bbox.width, at);
     ctx.fillText(chart.limit.label, bbox.left + 6 * pixel, at - bbox.top > 16 * pixel ? at - 4 * pixel : at + 13 * pixel);
   }
@@ -135,6 +138,10 @@ function drawMarks(plot, chart, colour, style) {
     ctx.strokeStyle = ctx.fillStyle = colour({ good: "good", bad: "bad" }[mark.tone] ?? "ink-soft");
     ctx.lineWidth = pixel;
     ctx.setLineDash(mark.tone === "calm" ? [3 * pixel, 3 * pixel] : []);
+    if (chart.bare === "marks") {
+      stroke(ctx, at, bbox.top, at, bbox.top + bbox.height);
+      continue;
+    }
     stroke(ctx, at, top + 12 * pixel, at, bbox.top + bbox.height);
     const share = (at - bbox.left) / bbox.width;
     ctx.textAlign = share > 0.85 ? "right" : share > 0.05 ? "center" : "left";
