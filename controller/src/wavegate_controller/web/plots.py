@@ -1,6 +1,5 @@
 """A chart as the document from which a script draws it: the same numbers, with their times instead of places."""
 
-import math
 from typing import Any
 
 from wavegate_controller.web.charts import Chart, Line
@@ -14,7 +13,7 @@ def plot(chart: Chart) -> dict[str, Any]:
         "low": chart.low,
         "high": chart.high,
         "logarithmic": chart.is_logarithmic,
-        "ticks": None if not chart.is_logarithmic else list(range(math.ceil(chart.low), math.floor(chart.high) + 1)),
+        "ticks": None if not chart.is_logarithmic else [chart.low, 0.0, chart.limit.value if chart.limit else chart.high],
         "lines": [_line(line) for line in chart.lines],
         "limit": None
         if chart.limit is None
