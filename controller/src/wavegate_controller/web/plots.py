@@ -13,7 +13,9 @@ def plot(chart: Chart) -> dict[str, Any]:
         "low": chart.low,
         "high": chart.high,
         "logarithmic": chart.is_logarithmic,
-        "ticks": None if not chart.is_logarithmic else [chart.low, 0.0, chart.limit.value if chart.limit else chart.high],
+        "ticks": None
+        if not chart.is_logarithmic
+        else [chart.low, 0.0, chart.limit.value if chart.limit else chart.high],
         "lines": [_line(line) for line in chart.lines],
         "limit": None
         if chart.limit is None
