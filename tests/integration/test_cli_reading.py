@@ -16,6 +16,7 @@ WITHOUT_JSON = {
     "demo inject",
     "db upgrade",
     "db backup",
+    "db new-key",
     "db check",
     "schema",
     "completion",

@@ -21,6 +21,8 @@ from wavegate_controller.providers.webhook import Webhooks
 from wavegate_controller.service.flags import create_flag
 from wavegate_controller.service.rollouts import act, create_rollout
 from wavegate_controller.service.services import Services
+from wavegate_controller.store import SqlStore
+from wavegate_controller.store.sealing import Vault, new_key
 from wavegate_controller.telemetry import PrometheusRecorder
 
 #: What the SDK counts, by metric.
@@ -32,6 +34,8 @@ KINDS = {
 }
 #: Users are counted by cohort, except when they are seen first.
 COHORTS_OF = {metric: tuple(map(str, range(COHORTS))) for metric in KINDS} | {"wavegate_exposed_users_total": ("",)}
+
+ENCRYPTION_KEY = new_key()
 
 
 class ManualClock:
@@ -134,6 +138,9 @@ class World:
         """A world on this store; `beside` another one it has the same time, metrics and streams."""
         clock = beside.clock if beside else ManualClock()
         metrics, hub = (beside.metrics, beside.hub) if beside else (HandMetrics(clock), Hub())
+        if isinstance(store, SqlStore) and not store.vault.has_key:
+            # As every installation on PostgreSQL has one.
+            store.vault = Vault([ENCRYPTION_KEY])
         services = Services(
             environment="production",
             store=store,

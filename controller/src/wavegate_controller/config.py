@@ -177,6 +177,10 @@ class Config(Document):
     webhook_secret: SecretStr | None = Field(
         default=None, description="`whsec_` and the base64 of 24 to 64 bytes; questions to webhooks are signed with it."
     )
+    encryption_keys: list[SecretStr] = Field(
+        default_factory=list,
+        description="Keys for secrets in the database: the first seals, all open; on SQLite by default in a file.",
+    )
     public_url: str = Field(
         default="",
         pattern=r"^(https?://[^/\s]+[^\s]*)?$",

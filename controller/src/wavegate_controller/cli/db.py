@@ -11,6 +11,7 @@ from wavegate_controller.config import Config
 from wavegate_controller.domain.errors import Invalid
 from wavegate_controller.store import OnlyProcess, migrate, open_engine
 from wavegate_controller.store.backup import backup as copy_database
+from wavegate_controller.store.sealing import new_key
 
 
 @click.group
@@ -35,6 +36,12 @@ def upgrade(config: Config, *, only_pre: bool) -> None:
         click.echo("the database is up to date")
 
 
+@db.command("new-key")
+def make_key() -> None:
+    """Make a key for `encryption_keys`."""
+    click.echo(new_key())
+
+
 @db.command
 @takes_settings
 def check(config: Config) -> None:
@@ -53,4 +60,4 @@ def check(config: Config) -> None:
 def backup(config: Config, *, target: Path) -> None:
     """Copy the database to the file TARGET while it is in use."""
     copy_database(open_engine(config.database_url), target)
-    click.echo(f"{target} holds the database as it was just now")
+    click.echo(f"{target} holds the database as it was just now, without the key that its secrets are sealed with")

@@ -74,6 +74,7 @@ def channel_to_document(channel: Channel) -> dict[str, Any]:
         "environment": channel.environment,
         "type": channel.kind.value,
         "address": channel.shown,
+        "problem": channel.unreadable or None,
         "signed": channel.secret is not None,
         "actions": list(channel.actions),
         "least": channel.least.value,

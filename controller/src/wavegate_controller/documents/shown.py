@@ -452,6 +452,7 @@ class ChannelShown(Shown):
     environment: str = Field(description="Whose messages; `*` for those of all.")
     type: Literal["service", "webhook"]
     address: str = Field(description="Without what is secret in it.")
+    problem: str | None = Field(default=None, description="Why nothing can be sent there, and what to do.")
     signed: bool
     actions: list[str] = Field(description="Which; with none, all.")
     least: Literal["info", "warning", "critical"]

@@ -88,6 +88,7 @@ class Channel:
         url: apprise's for a service, else where to post; holds secrets.
         secret: that a webhook is signed with.
         shown: the address without what is secret in it.
+        unreadable: why address and secret are not known to this process, and what to do; empty where they are.
         actions: which, each a whole action or its beginning up to the dot; none for all.
         least: how loud at the least.
     """
@@ -100,6 +101,7 @@ class Channel:
     shown: str
     actions: tuple[str, ...] = ()
     least: Severity = Severity.INFO
+    unreadable: str = ""
     created_by: str
     created_at: datetime
 

@@ -51,6 +51,8 @@ class OutsideMessenger:
 
     def send(self, channel: Channel, delivery: Delivery, *, now: datetime) -> Failure | None:
         """One attempt; None when the other side took it. Never raises, and waits no longer than it was told to."""
+        if channel.unreadable:
+            return Failure(detail=channel.unreadable)
         door = self._webhooks if channel.kind is ChannelKind.WEBHOOK else self._services
         return self._within(lambda: door.send(channel, delivery, pages=self._pages, now=now))
 

@@ -59,6 +59,7 @@ from wavegate_controller.domain.record import DecisionRecord
 from wavegate_controller.domain.rollout import PauseReason, Pin, Rollout, Signature, State
 from wavegate_controller.domain.transitions import Event
 from wavegate_controller.domain.verdict import VerdictKind
+from wavegate_controller.store.sealing import Unreadable, Vault
 
 Columns = dict[str, Any]
 
@@ -471,14 +472,14 @@ def audit_from_row(row: RowMapping) -> AuditEntry:
     )
 
 
-def channel_to_row(channel: Channel) -> Columns:
-    """The columns of a channel."""
+def channel_to_row(channel: Channel, vault: Vault) -> Columns:
+    """The columns of a channel, its secrets sealed."""
     return {
         "name": channel.name,
         "environment": channel.environment,
         "kind": channel.kind.value,
-        "url": channel.url,
-        "secret": channel.secret,
+        "url": vault.seal(channel.url),
+        "secret": None if channel.secret is None else vault.seal(channel.secret),
         "shown": channel.shown,
         "actions": list(channel.actions),
         "least": channel.least.value,
@@ -487,14 +488,20 @@ def channel_to_row(channel: Channel) -> Columns:
     }
 
 
-def channel_from_row(row: RowMapping) -> Channel:
-    """The channel of these columns."""
+def channel_from_row(row: RowMapping, vault: Vault) -> Channel:
+    """The channel of these columns; one whose secrets cannot be read is none the less there."""
+    unreadable, url, secret = "", "", None
+    try:
+        url, secret = vault.open(row["url"]), None if row["secret"] is None else vault.open(row["secret"])
+    except Unreadable as why:
+        unreadable = str(why)
     return Channel(
         name=row["name"],
         environment=row["environment"],
         kind=ChannelKind(row["kind"]),
-        url=row["url"],
-        secret=row["secret"],
+        url=url,
+        secret=secret,
+        unreadable=unreadable,
         shown=row["shown"],
         actions=tuple(row["actions"]),
         least=Severity(row["least"]),

@@ -10,6 +10,7 @@ from sqlalchemy import Connection, delete, func, insert, select, update
 from wavegate_controller.domain.errors import Conflict, NotFound
 from wavegate_controller.domain.notification import Backlog, Channel, Delivery, DeliveryState, Message
 from wavegate_controller.store import mapping, tables
+from wavegate_controller.store.sealing import Vault
 
 _LONGEST_ERROR = 500
 
@@ -19,24 +20,39 @@ class SqlChannels:
     """Where messages go, in table `channel`."""
 
     connection: Connection
+    vault: Vault
 
     def get(self, name: str) -> Channel:
         """One channel; raises NotFound."""
         row = self.connection.execute(select(tables.channel).where(tables.channel.c.name == name)).mappings().first()
         if row is None:
             raise NotFound("channel", name)
-        return mapping.channel_from_row(row)
+        return mapping.channel_from_row(row, self.vault)
 
     def list(self) -> Sequence[Channel]:
         """All, by name."""
         query = select(tables.channel).order_by(tables.channel.c.name)
-        return [mapping.channel_from_row(row) for row in self.connection.execute(query).mappings()]
+        return [mapping.channel_from_row(row, self.vault) for row in self.connection.execute(query).mappings()]
 
     def add(self, channel: Channel) -> None:
         """A new one; raises Conflict when the name is taken."""
         if any(each.name == channel.name for each in self.list()):
             raise Conflict(f"channel {channel.name!r} exists already")
-        self.connection.execute(insert(tables.channel).values(mapping.channel_to_row(channel)))
+        self.connection.execute(insert(tables.channel).values(mapping.channel_to_row(channel, self.vault)))
+
+    def seal_again(self) -> int:
+        """Seal what is in the clear or sealed with an older key, as far as it can be read; how many channels."""
+        sealed = 0
+        for row in self.connection.execute(select(tables.channel).order_by(tables.channel.c.name)).mappings().all():
+            channel = mapping.channel_from_row(row, self.vault)
+            kept = [each for each in (row["url"], row["secret"]) if each is not None]
+            if channel.unreadable or all(map(self.vault.is_fresh, kept)):
+                continue
+            is_it = tables.channel.c.name == channel.name
+            values = mapping.channel_to_row(channel, self.vault)
+            self.connection.execute(update(tables.channel).where(is_it).values(values))
+            sealed += 1
+        return sealed
 
     def remove(self, name: str) -> None:
         """Forget it; raises NotFound."""
@@ -49,10 +65,11 @@ class SqlOutbox:
     """Messages on their way, in table `outbox`: a row for each message and channel."""
 
     connection: Connection
+    channels: SqlChannels
 
     def add(self, message: Message) -> int:
         """Send it, once the transaction is committed, to every channel that wants it; to how many that is."""
-        names = [each.name for each in SqlChannels(self.connection).list() if each.wants(message)]
+        names = [each.name for each in self.channels.list() if each.wants(message)]
         if names:
             self.connection.execute(insert(tables.outbox), [_new_row(message, name) for name in names])
         return len(names)

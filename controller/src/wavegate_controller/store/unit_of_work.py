@@ -1,5 +1,6 @@
 """The repositories on SQL, and the transaction that binds them."""
 
+import logging
 import os
 import socket
 from collections.abc import Iterator, Mapping, Sequence
@@ -32,6 +33,7 @@ from wavegate_controller.store.outbox import SqlChannels, SqlOutbox
 from wavegate_controller.store.people import SqlCredentials, SqlFailures, SqlUsers
 from wavegate_controller.store.receipts import SqlReceipts
 from wavegate_controller.store.retention import SqlRetention
+from wavegate_controller.store.sealing import Vault, vault_of
 from wavegate_controller.store.words import SqlWords
 from wavegate_controller.store.writing import insert_row, replace_row
 
@@ -48,6 +50,8 @@ _NEWEST_FIRST = (
     func.length(tables.rollout.c.id).desc(),
     tables.rollout.c.id.desc(),
 )
+
+_log: Final = logging.getLogger("wavegate")
 
 
 @dataclass(frozen=True, slots=True)
@@ -341,7 +345,9 @@ class SqlRulesets:
 class SqlUnitOfWork:
     """The repositories of one transaction."""
 
-    def __init__(self, connection: Connection, notices: Notices, *, holder: str, claim_ttl: timedelta) -> None:
+    def __init__(
+        self, connection: Connection, notices: Notices, vault: Vault, *, holder: str, claim_ttl: timedelta
+    ) -> None:
         self._connection = connection
         self._notices = notices
         self.noticed: list[Notice] = []
@@ -359,8 +365,8 @@ class SqlUnitOfWork:
         self.retention = SqlRetention(connection)
         self.rulesets = SqlRulesets(connection)
         self.receipts = SqlReceipts(connection)
-        self.channels = SqlChannels(connection)
-        self.outbox = SqlOutbox(connection)
+        self.channels = SqlChannels(connection, vault)
+        self.outbox = SqlOutbox(connection, self.channels)
         self.segments = SqlSegments(connection)
         self.templates = SqlTemplates(connection)
         self.calendars = SqlCalendars(connection)
@@ -392,14 +398,39 @@ class SqlStore:
         engine: see `open_engine`.
         poll_seconds: most time between two looks of those who listen to notices.
         claim_ttl: how long after its last sign of life others take over what this process claimed.
+        encryption_keys: secrets are sealed with the first of them; by default with that beside the database.
+
+    Raises:
+        Invalid: a key is none.
     """
 
-    def __init__(self, engine: Engine, *, poll_seconds: float = POLL_SECONDS, claim_ttl: timedelta = CLAIM_TTL) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        *,
+        poll_seconds: float = POLL_SECONDS,
+        claim_ttl: timedelta = CLAIM_TTL,
+        encryption_keys: Sequence[str] = (),
+    ) -> None:
         self._engine = engine
+        self.vault = vault_of(engine, encryption_keys)
         # Nobody's twice: a process that starts anew is another holder, whatever its number or name.
         self._holder = f"{socket.gethostname()}:{os.getpid()}:{uuid4().hex}"
         self._claim_ttl = claim_ttl
         self.notices = Notices(engine, poll_seconds=poll_seconds)
+
+    def seal(self) -> None:
+        """Leave no secret in the clear, and none under a key that is to go; say what cannot be read or sealed."""
+        with self.transaction() as work:
+            sealed = work.channels.seal_again() if self.vault.has_key else 0
+            channels = work.channels.list()
+        if sealed:
+            _log.info("action=secrets_sealed channels=%d", sealed)
+        for channel in channels:
+            if channel.unreadable:
+                _log.warning("action=channel_unreadable channel=%s: %s", channel.name, channel.unreadable)
+        if channels and not self.vault.has_key:
+            _log.warning("action=secrets_in_clear set encryption_keys to a key made by `wavegate db new-key`")
 
     @contextmanager
     def transaction(self) -> Iterator[SqlUnitOfWork]:
@@ -408,7 +439,7 @@ class SqlStore:
         On SQLite transactions wait for each other, readers too: keep the block free of anything slow.
         """
         with self._engine.begin() as connection:
-            work = SqlUnitOfWork(connection, self.notices, holder=self._holder, claim_ttl=self._claim_ttl)
+            work = SqlUnitOfWork(connection, self.notices, self.vault, holder=self._holder, claim_ttl=self._claim_ttl)
             yield work
             if work.audit.has_notes:
                 work.audit.write()
