@@ -112,3 +112,26 @@ def test_a_decision_is_accessible_in_light_and_dark_and_no_wider_than_a_phone(co
             expect(page.get_by_role("heading", level=1)).to_be_visible()
             axe(page)
             assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+@pytest.mark.slow
+def test_unsaved_changes_of_a_flag_are_kept_given_back_and_forgotten_once_saved(controller, page, axe):
+    give_people(controller)
+    editor = controller.url + "/flags/ai-answers/edit"
+    page.goto(editor)
+    page.get_by_role("button", name="One more variant").click()
+    page.get_by_label("Name of variant 3").fill("maybe")
+    page.get_by_label("Value of variant 3").fill("null")
+    page.goto(editor)
+    axe(page)
+
+    page.get_by_role("button", name="Go on with them").click()
+    expect(page.get_by_label("Name of variant 3")).to_have_value("maybe")
+    page.get_by_role("button", name="Review the change").click()
+    axe(page)
+    page.get_by_role("button", name="Save the change").click()
+    expect(page).to_have_url(controller.url + "/flags/ai-answers")
+    page.goto(editor)
+
+    assert page.get_by_role("button", name="Go on with them").count() == 0
+    assert controller.remote.flag("ai-answers")["variants"]["maybe"] is None

@@ -15,6 +15,7 @@ from wavegate_controller.web.differences import Change, changes
         (None, {"enabled": True}, [("", None, '{"enabled": true}')]),
         ({"a": None}, {"a": "text"}, [("a", "null", "text")]),
         ({"a": [1]}, {"a": [1]}, []),
+        (None, None, []),
     ],
 )
 def test_each_path_that_differs_is_a_line(before, after, found):

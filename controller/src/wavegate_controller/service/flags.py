@@ -7,6 +7,7 @@ from typing import Final
 
 from wavegate_controller.documents import FlagChange, FlagDocument, flag_to_document
 from wavegate_controller.domain.access import Permission, Principal
+from wavegate_controller.domain.audit import canonical
 from wavegate_controller.domain.circumstances import Circumstances
 from wavegate_controller.domain.decision import Decision, DecisionReason
 from wavegate_controller.domain.errors import Conflict, Invalid, StaleVersion
@@ -89,7 +90,9 @@ def change_flag(
             raise StaleVersion("flag", key, current=before.version)
         check_not_archived(before)
         after = change.applied(before, now=now)
-        changed = [name for name in change.model_fields_set if getattr(before, name) != getattr(after, name)]
+        shown = flag_to_document(before), flag_to_document(after)
+        # As JSON: in Python true is 1, to an app it is not.
+        changed = [name for name in change.model_fields_set if canonical(shown[0][name]) != canonical(shown[1][name])]
         if not changed:
             return before
         _check_rolling(work, before, changed)
@@ -98,7 +101,6 @@ def change_flag(
                 work, before.environment, f"change {changed[0]}", comment, by=by, now=now, override=override_freeze
             )
         work.flags.save(after)
-        shown = flag_to_document(before), flag_to_document(after)
         note(
             work,
             by=by,

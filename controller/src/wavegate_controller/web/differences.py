@@ -25,6 +25,8 @@ def changes(before: Any, after: Any) -> Sequence[Change]:
 
 
 def _walk(path: str, before: Any, after: Any) -> Iterator[Change]:
+    if before is after:
+        return
     if isinstance(before, Mapping) and isinstance(after, Mapping):
         for name in [*before, *(each for each in after if each not in before)]:
             inner = f"{path}.{name}" if path else str(name)

@@ -6,6 +6,7 @@ import { morphs } from "./morph.js";
 import "./copy.js";
 import "./palette.js";
 import "./menus.js";
+import "./drafts.js";
 
 morphs();
 decorate(document);

@@ -1,0 +1,12 @@
+"""Editors: each a form that shows what it would change before it does, and keeps what was typed whatever happens."""
+
+from flask import Blueprint
+
+from wavegate_controller.service.services import Services
+from wavegate_controller.web.pages.editing.flag import add_flag_editor
+
+
+def add_editing(web: Blueprint, services: Services) -> None:
+    """The editors of flags and of rollouts."""
+    for add in (add_flag_editor,):
+        add(web, services)
