@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final, Protocol
 
 from wavegate_controller.domain.access import Roles
-from wavegate_controller.domain.account import Link, Session, User
+from wavegate_controller.domain.account import DeviceLogin, Link, Session, User
 from wavegate_controller.domain.alerting import Alert, AlertRecord
 from wavegate_controller.domain.audit import AuditFilter, Entry, Head, Note
 from wavegate_controller.domain.catalog import Calendar, Segment, Template
@@ -119,6 +119,34 @@ class EnvironmentRepository(Protocol):
 
     def save(self, environment: Environment) -> None:
         """In the place of the one of its name."""
+        ...
+
+
+class DeviceLoginRepository(Protocol):
+    """Command lines that wait to be let in."""
+
+    def add(self, login: DeviceLogin) -> None:
+        """One more; raises Conflict where its code is another's."""
+        ...
+
+    def by_code(self, code: str) -> DeviceLogin | None:
+        """The one that shows this code."""
+        ...
+
+    def by_secret(self, secret_hash: str) -> DeviceLogin | None:
+        """The one that is recognised by this."""
+        ...
+
+    def approve(self, code: str, *, by: str) -> None:
+        """Let it in."""
+        ...
+
+    def drop(self, secret_hash: str) -> bool:
+        """It waits no more; False where it did not."""
+        ...
+
+    def prune(self, *, now: datetime) -> int:
+        """Forget those whose time is over; how many still wait."""
         ...
 
 
@@ -805,6 +833,11 @@ class UnitOfWork(Protocol):
     @property
     def calendars(self) -> CalendarRepository:
         """See CalendarRepository."""
+        ...
+
+    @property
+    def device_logins(self) -> DeviceLoginRepository:
+        """See DeviceLoginRepository."""
         ...
 
     @property

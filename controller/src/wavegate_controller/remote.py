@@ -318,6 +318,14 @@ class RemoteController:
         body = {"name": name, "password": password, "token_name": token_name}
         return self._document(self._send("POST", "/api/v1/login", body=body))
 
+    def begin_device_login(self, *, token_name: str) -> Document:
+        """A command line that waits to be let in with a browser."""
+        return self._document(self._send("POST", "/api/v1/login/device", body={"token_name": token_name}))
+
+    def finish_device_login(self, secret: str) -> Document:
+        """Whether it was let in, and then its token."""
+        return self._document(self._send("POST", "/api/v1/login/device/token", body={"secret": secret}))
+
     def me(self) -> Document:
         """Who asks."""
         return self._ask("GET", "me")

@@ -26,6 +26,8 @@ COMMANDS = {
     "save_freeze_windows": "freeze set",
     "explain": "explain",
     "log_in": "login",
+    "begin_device_login": "login",
+    "finish_device_login": "login",
     "set_roles": "user roles",
     "invite_user": "user link",
     "follow_audit": "audit export",

@@ -8,7 +8,7 @@ import wavegate_controller.service
 FOLDER = Path(wavegate_controller.service.__file__).parent
 CHANGES = {"add", "save", "remove", "replace", "retry", "update", "revoke", "delete"}
 #: What the machine writes for itself: logs, claims, receipts, what is on its way, what processes tell each other,
-#: what a file wished for last, failed sign-ins, and rulesets, which follow from the rest.
+#: what a file wished for last, failed sign-ins, who waits to be let in, and rulesets, which follow from the rest.
 ITS_OWN = {
     "evidence",
     "decisions",
@@ -21,6 +21,7 @@ ITS_OWN = {
     "rulesets",
     "audit",
     "words",
+    "device_logins",
 }
 #: The same password under a better hash: nothing that anybody decided.
 UPKEEP = {"sessions._renew_hash", "sessions.check_password_of"}

@@ -11,6 +11,10 @@ from wavegate_controller.api.paging import Page, PageQuery, page
 from wavegate_controller.api.reading import NewEnvironment
 from wavegate_controller.documents.people import (
     CredentialShown,
+    DeviceDocument,
+    DeviceLoginDocument,
+    DeviceLoginShown,
+    DeviceStateShown,
     EnvironmentShown,
     InvitationShown,
     KeyDocument,
@@ -32,7 +36,7 @@ from wavegate_controller.documents.people import (
 from wavegate_controller.domain.access import Permission, Principal
 from wavegate_controller.domain.credential import Credential, Kind
 from wavegate_controller.domain.errors import Conflict, SignInRefused, Throttled
-from wavegate_controller.service import accounts, credentials, environments, sessions
+from wavegate_controller.service import accounts, credentials, devices, environments, sessions
 from wavegate_controller.service.accounts import Invitation
 from wavegate_controller.service.credentials import Made
 from wavegate_controller.service.services import Services
@@ -61,6 +65,34 @@ def log_in(services: Services, body: LoginDocument) -> ResponseReturnValue:
         services, body.token_name, user.roles, personal=True, expires_in=body.expires_in, by=user.principal
     )
     return _made(services, made), 201
+
+
+@login.post(
+    "/login/device",
+    "Let a command line wait to be let in with a browser",
+    answer=DeviceLoginShown,
+    status=201,
+    problems=[Throttled],
+    is_secret=True,
+)
+def begin_device_login(services: Services, body: DeviceLoginDocument) -> ResponseReturnValue:
+    """For ten minutes: somebody opens the page, signs in, however they do, and says that it is theirs."""
+    begun = devices.begin(services, body.token_name)
+    return {
+        "secret": begun.secret,
+        "code": begun.login.code,
+        "page": f"/login/device?code={begun.login.code}",
+        "expires_at": begun.login.expires_at.isoformat(),
+    }, 201
+
+
+@login.post(
+    "/login/device/token", "Get the token once a command line was let in", answer=DeviceStateShown, is_secret=True
+)
+def finish_device_login(services: Services, body: DeviceDocument) -> ResponseReturnValue:
+    """Ask every other second. The token is personal, with all that the person may do, and given once."""
+    made = devices.token_of(services, body.secret)
+    return {"state": "waiting" if made is None else "let_in", "secret": made and made.secret}
 
 
 @users.get("/me", "Say who asks", answer=PrincipalShown, permission=None)

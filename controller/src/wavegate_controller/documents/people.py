@@ -79,6 +79,22 @@ class LoginDocument(Document):
     expires_in: Duration = Field(default="30d", validate_default=True, description="How long it is good.")
 
 
+class DeviceLoginDocument(Document):
+    """A command line that wants to be let in with a browser."""
+
+    model_config = examples({"token_name": "cli-laptop"})
+
+    token_name: str = Field(default="cli", description="What to call its token.")
+
+
+class DeviceDocument(Document):
+    """What a command line was given when it began to wait."""
+
+    model_config = examples({"secret": "wgl_wB0lEH2fT5oZc1s4Jc8mQe9Vq1x2y3z4A5b6C7d8E9f"})
+
+    secret: str = Field(max_length=200, json_schema_extra={"format": "password"})
+
+
 class NothingDocument(Document):
     """Nothing more to say."""
 
@@ -113,6 +129,22 @@ class InvitationShown(Shown):
     user: UserShown
     link: str = Field(description="Path of the page where they choose a password, once.")
     expires_at: datetime
+
+
+class DeviceLoginShown(Shown):
+    """A command line that waits; the secret is shown this once."""
+
+    secret: str = Field(description="To ask for the token with.")
+    code: str = Field(description="What the page shows, too.")
+    page: str = Field(description="Path of the page where it is let in.")
+    expires_at: datetime
+
+
+class DeviceStateShown(Shown):
+    """Whether a command line was let in; then with its token, this once."""
+
+    state: Literal["waiting", "let_in"]
+    secret: str | None = Field(default=None, description="The token.")
 
 
 class CredentialShown(Shown):

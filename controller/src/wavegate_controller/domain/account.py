@@ -118,3 +118,21 @@ def check_password(field: str, password: str, *, name: str) -> None:
 
 _RESERVED: Final = frozenset({"wavegate", "anybody"})
 _LEAST_DIFFERENT: Final = 5
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DeviceLogin:
+    """A command line that waits to be let in by somebody who signs in with a browser.
+
+    Attributes:
+        secret_hash: what the command line is recognised by.
+        code: what both show, so that a person can tell that it is theirs.
+        token_name: what its token will be called.
+        approved_by: who let it in; None until somebody does.
+    """
+
+    secret_hash: str
+    code: str
+    token_name: str
+    expires_at: datetime
+    approved_by: str | None = None

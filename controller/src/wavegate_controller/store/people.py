@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, Table, delete, func, insert, select, text, update
+from sqlalchemy import ColumnElement, Connection, RowMapping, Table, delete, func, insert, select, text, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from wavegate_controller.domain.access import Role, Roles
-from wavegate_controller.domain.account import Link, Session, User
+from wavegate_controller.domain.account import DeviceLogin, Link, Session, User
 from wavegate_controller.domain.credential import Credential, Kind
 from wavegate_controller.domain.errors import Conflict, NotFound, StaleVersion
 from wavegate_controller.domain.throttle import Failures
@@ -274,3 +274,51 @@ def _credential(row: RowMapping) -> Credential:
         last_used_at=row["last_used_at"],
         revoked_at=row["revoked_at"],
     )
+
+
+@dataclass(frozen=True, slots=True)
+class SqlDeviceLogins:
+    """Command lines that wait to be let in, in table `device_login`."""
+
+    connection: Connection
+
+    def add(self, login: DeviceLogin) -> None:
+        """One more; raises Conflict where its code is another's."""
+        if self.by_code(login.code) is not None:
+            raise Conflict("this code is another's")
+        row = {
+            "secret_hash": login.secret_hash,
+            "code": login.code,
+            "token_name": login.token_name,
+            "expires_at": login.expires_at,
+            "approved_by": login.approved_by,
+        }
+        self.connection.execute(insert(tables.device_login).values(row))
+
+    def by_code(self, code: str) -> DeviceLogin | None:
+        """The one that shows this code."""
+        return self._one(tables.device_login.c.code == code)
+
+    def by_secret(self, secret_hash: str) -> DeviceLogin | None:
+        """The one that is recognised by this."""
+        return self._one(tables.device_login.c.secret_hash == secret_hash)
+
+    def approve(self, code: str, *, by: str) -> None:
+        """Let it in."""
+        table = tables.device_login
+        self.connection.execute(update(table).where(table.c.code == code).values(approved_by=by))
+
+    def drop(self, secret_hash: str) -> bool:
+        """It waits no more; False where it did not."""
+        table = tables.device_login
+        return bool(self.connection.execute(delete(table).where(table.c.secret_hash == secret_hash)).rowcount)
+
+    def prune(self, *, now: datetime) -> int:
+        """Forget those whose time is over; how many still wait."""
+        table = tables.device_login
+        self.connection.execute(delete(table).where(table.c.expires_at <= now))
+        return self.connection.execute(select(func.count()).select_from(table)).scalar_one()
+
+    def _one(self, is_it: ColumnElement[bool]) -> DeviceLogin | None:
+        row = self.connection.execute(select(tables.device_login).where(is_it)).mappings().one_or_none()
+        return None if row is None else DeviceLogin(**row)

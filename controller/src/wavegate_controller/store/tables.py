@@ -102,6 +102,16 @@ login_link: Final = Table(
     Column("expires_at", UTCDateTime, nullable=False),
 )
 
+device_login: Final = Table(
+    "device_login",
+    metadata,
+    Column("secret_hash", String, primary_key=True),
+    Column("code", String, nullable=False, unique=True),
+    Column("token_name", String, nullable=False),
+    Column("expires_at", UTCDateTime, nullable=False),
+    Column("approved_by", String),
+)
+
 login_failure: Final = Table(
     "login_failure",
     metadata,

@@ -30,7 +30,7 @@ from wavegate_controller.store.claims import SqlClaims
 from wavegate_controller.store.leases import SqlLeases
 from wavegate_controller.store.notices import POLL_SECONDS, Notice, Notices
 from wavegate_controller.store.outbox import SqlChannels, SqlOutbox
-from wavegate_controller.store.people import SqlCredentials, SqlFailures, SqlUsers
+from wavegate_controller.store.people import SqlCredentials, SqlDeviceLogins, SqlFailures, SqlUsers
 from wavegate_controller.store.receipts import SqlReceipts
 from wavegate_controller.store.retention import SqlRetention
 from wavegate_controller.store.sealing import Vault, vault_of
@@ -355,6 +355,7 @@ class SqlUnitOfWork:
         self.environments = SqlEnvironments(connection)
         self.users = SqlUsers(connection)
         self.failures = SqlFailures(connection)
+        self.device_logins = SqlDeviceLogins(connection)
         self.credentials = SqlCredentials(connection)
         self.flags = SqlFlags(connection)
         self.rollouts = SqlRollouts(connection)

@@ -7,10 +7,10 @@ from urllib.parse import urlsplit
 from flask import Blueprint, Response, make_response, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
-from wavegate_controller.domain.errors import Invalid, SignInRefused, Throttled
+from wavegate_controller.domain.errors import Invalid, NotFound, SignInRefused, Throttled
 from wavegate_controller.identity import Identity, check_origin
 from wavegate_controller.ports import IdentityProvider
-from wavegate_controller.service import accounts, sessions
+from wavegate_controller.service import accounts, devices, sessions
 from wavegate_controller.service.services import Services
 from wavegate_controller.service.sessions import SignedIn
 from wavegate_controller.web.headers import harden
@@ -44,6 +44,8 @@ def make_door(
     blueprint.add_url_rule("/login", "sign_in", door.sign_in, methods=["POST"])
     blueprint.add_url_rule("/login/link/<secret>", "link", door.link)
     blueprint.add_url_rule("/login/link/<secret>", "choose", door.choose, methods=["POST"])
+    blueprint.add_url_rule("/login/device", "device", door.device)
+    blueprint.add_url_rule("/login/device", "let_in", door.let_in, methods=["POST"])
     if provider is not None:
         away = _Away(services, identity, provider, public_url)
         blueprint.add_url_rule("/login/oidc", "depart", away.depart)
@@ -85,6 +87,32 @@ class _Door:
         except Invalid as refusal:
             return self._page("link", status=HTTPStatus.UNPROCESSABLE_ENTITY, problem=wrong(refusal), user=user)
         return self._begin(user.name)
+
+    def device(self) -> ResponseReturnValue:
+        code = request.args.get("code", "")
+        if self._identity.identify() is None:
+            return redirect(url_for("door.login", next=url_for("door.device", code=code)), HTTPStatus.SEE_OTHER)
+        return self._device_page(code)
+
+    def let_in(self) -> ResponseReturnValue:
+        by, code = self._identity.identify(), request.form.get("code", "")
+        if by is None:
+            return redirect(url_for("door.login", next=url_for("door.device", code=code)), HTTPStatus.SEE_OTHER)
+        try:
+            let_in = devices.let_in(self._services, code, by=by)
+        except (NotFound, SignInRefused) as refusal:
+            return self._device_page("", problem=_sentence(refusal), status=HTTPStatus.UNPROCESSABLE_ENTITY)
+        return self._page("device", who=by, waiting=None, let_in=let_in, code="")
+
+    def _device_page(self, code: str, *, problem: str = "", status: int = HTTPStatus.OK) -> tuple[str, int]:
+        found = None
+        if code:
+            try:
+                found = devices.waiting(self._services, code)
+            except NotFound as refusal:
+                problem, status = _sentence(refusal), HTTPStatus.NOT_FOUND
+        who = self._identity.identify()
+        return self._page("device", who=who, waiting=found, let_in=None, code=code, problem=problem, status=status)
 
     def refused(self, refusal: SignInRefused) -> ResponseReturnValue:
         return self._login_page(_sentence(refusal), HTTPStatus.UNAUTHORIZED)
