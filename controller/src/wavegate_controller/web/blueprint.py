@@ -17,6 +17,7 @@ from wavegate_controller.web.headers import harden
 from wavegate_controller.web.navigation import has_page, navigation
 from wavegate_controller.web.pages import PAGES
 from wavegate_controller.web.pages.account import add_account
+from wavegate_controller.web.signing import add_signing, given_name
 
 #: Where the command line looks for a controller unless it is told.
 _DEFAULT_URL: Final = "http://127.0.0.1:8080"
@@ -54,6 +55,7 @@ def make_web(services: Services, identity: Identity) -> Blueprint:
             "navigation": navigation(),
             "person": principal(),
             "is_open": identity.is_open,
+            "given_name": given_name(),
             "notice": services.provider.notice,
             "now": services.clock.now(),
             "controller_url": None if url == _DEFAULT_URL else url,
@@ -62,6 +64,7 @@ def make_web(services: Services, identity: Identity) -> Blueprint:
     for add_page in PAGES:
         add_page(web, services)
     add_account(web, services, identity)
+    add_signing(web)
 
     @web.errorhandler(Forbidden)
     def forbidden(refusal: Forbidden) -> tuple[str, int]:

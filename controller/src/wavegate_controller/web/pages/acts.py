@@ -6,7 +6,6 @@ from http import HTTPStatus
 from flask import Blueprint, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 
-from wavegate_controller.domain.access import Kind, Principal
 from wavegate_controller.domain.errors import (
     Conflict,
     ControllerError,
@@ -17,12 +16,13 @@ from wavegate_controller.domain.errors import (
     StaleVersion,
 )
 from wavegate_controller.domain.transitions import REQUESTS, Event
-from wavegate_controller.identity import here, principal, unproven
+from wavegate_controller.identity import here
 from wavegate_controller.service import flags, reasons, rollouts
 from wavegate_controller.service.services import Services
 from wavegate_controller.service.unchanged import Unchanged, lock_rollout
 from wavegate_controller.web.pages.flag import flag_page
 from wavegate_controller.web.sentences import refused
+from wavegate_controller.web.signing import signer
 
 _STATUS = {
     Invalid: HTTPStatus.UNPROCESSABLE_ENTITY,
@@ -65,12 +65,6 @@ def add_acts(web: Blueprint, services: Services) -> None:
         except ControllerError as refusal:
             return _refuse(where, key, refusal)
         return redirect(url_for("web.flag", key=key), HTTPStatus.SEE_OTHER)
-
-
-def signer() -> Principal:
-    """Whoever sends the form; on an open controller under the name that they give, if they give one."""
-    sender, given = principal(), request.form.get("actor", "").strip()
-    return unproven(given) if sender.kind is Kind.UNPROVEN and given else sender
 
 
 def _as_seen(services: Services, rollout: str) -> Services:

@@ -21,8 +21,8 @@ from wavegate_controller.service.environments import list_environments
 from wavegate_controller.service.restoring import earlier, refusal_of, restore
 from wavegate_controller.service.services import Services
 from wavegate_controller.web.differences import Change, changes
-from wavegate_controller.web.pages.acts import signer
 from wavegate_controller.web.refusals import Refused, errors_of, refused
+from wavegate_controller.web.signing import signer
 
 _PAGE: Final = 50
 _LARGEST: Final = 2**63 - 1

@@ -12,9 +12,9 @@ from wavegate_controller.domain.errors import NotFound
 from wavegate_controller.identity import here, principal
 from wavegate_controller.service import notifications
 from wavegate_controller.service.services import Services
-from wavegate_controller.web.pages.acts import signer
 from wavegate_controller.web.pages.settings.frame import form, frame, places, tried
 from wavegate_controller.web.refusals import Refused
+from wavegate_controller.web.signing import signer
 
 _CHANNELS: Final = "settings_channels"
 _FIELDS: Final = ("name", "environment", "type", "url", "secret", "actions", "least")

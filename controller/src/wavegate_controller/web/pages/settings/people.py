@@ -13,9 +13,9 @@ from wavegate_controller.identity import here, principal
 from wavegate_controller.service import accounts, environments
 from wavegate_controller.service.accounts import Invitation
 from wavegate_controller.service.services import Services
-from wavegate_controller.web.pages.acts import signer
 from wavegate_controller.web.pages.settings.frame import form, frame, given_roles, made, places, role_options, tried
 from wavegate_controller.web.refusals import Refused
+from wavegate_controller.web.signing import signer
 
 _PEOPLE: Final = "settings_people"
 _ENVIRONMENTS: Final = "settings_environments"

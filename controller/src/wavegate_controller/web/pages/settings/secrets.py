@@ -15,9 +15,9 @@ from wavegate_controller.identity import here, principal
 from wavegate_controller.service import credentials
 from wavegate_controller.service.credentials import Made
 from wavegate_controller.service.services import Services
-from wavegate_controller.web.pages.acts import signer
 from wavegate_controller.web.pages.settings.frame import form, frame, given_roles, made, places, role_options, tried
 from wavegate_controller.web.refusals import Refused
+from wavegate_controller.web.signing import signer
 
 _TOKENS: Final = "settings_tokens"
 _KEYS: Final = "settings_keys"
