@@ -20,9 +20,9 @@ from wavegate_controller.service import flags
 from wavegate_controller.service.services import Services
 from wavegate_controller.web.differences import changes
 from wavegate_controller.web.merging import Merged, merge
-from wavegate_controller.web.pages.acts import signer
 from wavegate_controller.web.pages.editing.common import applied, as_file, curl, digest, version_given
 from wavegate_controller.web.refusals import Refused, refused
+from wavegate_controller.web.signing import signer
 from wavegate_controller.web.variants import MOST, Row, notes, read_rows, rows_of
 
 _FIELDS: Final = ("key", "description", "variants", "default_variant", "salt", "bucket_by")
