@@ -6,6 +6,7 @@ from typing import Final
 
 from flask import Blueprint, render_template, request
 
+from wavegate_controller.domain.access import Permission
 from wavegate_controller.identity import here, principal
 from wavegate_controller.service import queries
 from wavegate_controller.service.queries import FlagView
@@ -59,6 +60,7 @@ def add_overview(web: Blueprint, services: Services) -> None:
             found=len(wanted),
             counts=[(each, title, len(grouped[each])) for each, title in _TITLES.items()],
             q=q,
+            may_edit=principal().may(Permission.EDIT, here(services).environment),
             alone=alone if alone in _TITLES else "",
         )
 

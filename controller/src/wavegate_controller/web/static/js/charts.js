@@ -40,7 +40,7 @@ function draw(place, chart, height) {
     {
       width: place.clientWidth || 400,
       height: height + top + times,
-      padding: [top, 8, 0, 0],
+      padding: [top, 24, 0, 0],
       legend: { show: false },
       cursor: { y: false, drag: { x: false, y: false }, points: { size: 6 } },
       scales: { x: { range: () => [chart.from, chart.to] }, y: { range: () => [chart.low, chart.high] } },
