@@ -19,9 +19,12 @@ NOWHERE = "http://127.0.0.1:1"
 
 
 def environment(**variables):
-    """This process's environment, without the settings of whoever runs the tests."""
+    """This process's environment, without the settings of whoever runs the tests.
+
+    Most tests are of what comes after the stages, and begin there.
+    """
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("WAVEGATE_")}
-    return inherited | {"COLUMNS": "100", "NO_COLOR": "1"} | variables
+    return inherited | {"COLUMNS": "100", "NO_COLOR": "1", "WAVEGATE_STAGES": "optional"} | variables
 
 
 @contextmanager

@@ -175,6 +175,7 @@ def _services(config: Config, store: Store, hub: Hub, recorder: PrometheusRecord
         messenger=OutsideMessenger(services=config.notification_services, urls=config.notification_urls, pages=pages),
         pages=pages,
         alerts=config.alerts,
+        needs_stages=config.stages == "required",
         delivery_attempts=config.notification_attempts,
     )
 

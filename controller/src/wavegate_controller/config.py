@@ -212,6 +212,10 @@ class Config(Document):
     alert_without_rollout: AlertAction = Field(
         default=AlertAction.RECORD, description="What an alert does to a flag that has no rollout under way."
     )
+    stages: Literal["required", "optional"] = Field(
+        default="required",
+        description="Whether every flag goes through the stages before its rollouts, or only those that have begun to.",
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field(default="info", description="Least level to log.")
 
     @model_validator(mode="after")

@@ -29,6 +29,7 @@ from wavegate_controller.domain.notification import (
     Failure,
     Message,
 )
+from wavegate_controller.domain.passport import Passport
 from wavegate_controller.domain.publication import PublishedRuleset
 from wavegate_controller.domain.receipt import Progress, Receipt
 from wavegate_controller.domain.record import DecisionRecord
@@ -655,6 +656,26 @@ class WordRepository(Protocol):
         ...
 
 
+class PassportRepository(Protocol):
+    """Where the features of all environments stand."""
+
+    def find(self, environment: str, flag_key: str) -> Passport | None:
+        """That of one flag; None where nobody began one."""
+        ...
+
+    def list(self, environment: str) -> Sequence[Passport]:
+        """All of an environment, by flag."""
+        ...
+
+    def add(self, passport: Passport) -> None:
+        """A new one; raises StaleVersion when somebody else began one meanwhile."""
+        ...
+
+    def save(self, passport: Passport) -> None:
+        """Replace version `passport.version - 1`; raises StaleVersion when that is not what is stored."""
+        ...
+
+
 class SegmentRepository(Protocol):
     """The segments of all environments."""
 
@@ -818,6 +839,11 @@ class UnitOfWork(Protocol):
     @property
     def outbox(self) -> OutboxRepository:
         """See OutboxRepository."""
+        ...
+
+    @property
+    def passports(self) -> PassportRepository:
+        """Passports of features."""
         ...
 
     @property

@@ -99,6 +99,30 @@ class RemoteController:
         """The flags that have done their work."""
         return self._ask("GET", "stale-flags", query={"days": days})
 
+    def portfolio(self) -> Document:
+        """All features by stage."""
+        return self._ask("GET", "passports")
+
+    def passport(self, key: str) -> Document:
+        """Where a feature stands, and what it lacks."""
+        return self._ask("GET", f"flags/{_segment(key)}/passport")
+
+    def write_stage(self, key: str, stage: str, part: Mapping[str, Any], *, actor: str | None = None) -> Document:
+        """Write down what a stage asks for."""
+        return self._ask("PUT", f"flags/{_segment(key)}/passport/{stage}", body=_signed(actor, part))
+
+    def decide_stage(self, key: str, document: Mapping[str, Any], *, actor: str | None = None) -> Document:
+        """Leave a stage."""
+        return self._ask("POST", f"flags/{_segment(key)}/passport/decisions", body=_signed(actor, document))
+
+    def acknowledge_item(self, key: str, document: Mapping[str, Any], *, actor: str | None = None) -> Document:
+        """Say that one owns an item of the checklist."""
+        return self._ask("POST", f"flags/{_segment(key)}/passport/acknowledgements", body=_signed(actor, document))
+
+    def leave_pilot(self, key: str, document: Mapping[str, Any], *, actor: str | None = None) -> Document:
+        """Take somebody out of the pilot."""
+        return self._ask("POST", f"flags/{_segment(key)}/pilot/leave", body=_signed(actor, document))
+
     def segments(self) -> list[Document]:
         """All segments."""
         return list(self.pages("segments"))

@@ -20,6 +20,15 @@ EXEMPT = {
 #: Operations whose command has other words than theirs.
 COMMANDS = {
     "list_stale_flags": "flag stale",
+    "show_portfolio": "stage portfolio",
+    "show_passport": "stage show",
+    "write_discovery": "stage write",
+    "write_proof_of_concept": "stage write",
+    "write_pilot": "stage write",
+    "write_readiness": "stage write",
+    "decide_stage": "stage go",
+    "acknowledge_item": "stage acknowledge",
+    "leave_pilot": "stage leave",
     "show_rollout": "rollout status",
     "list_decisions": "rollout history",
     "show_freeze_windows": "freeze show",

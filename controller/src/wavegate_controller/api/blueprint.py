@@ -22,6 +22,7 @@ from wavegate_controller.api.health import health
 from wavegate_controller.api.notifications import notifications
 from wavegate_controller.api.openapi import describe
 from wavegate_controller.api.operations import Operations
+from wavegate_controller.api.passports import passports
 from wavegate_controller.api.people import environments_of, keys, login, tokens, users
 from wavegate_controller.api.presets import presets
 from wavegate_controller.api.rollouts import rollouts
@@ -38,6 +39,7 @@ document: Final = Operations("document", "This description of the API.", is_open
 #: All that the API can do, in the order in which it is documented.
 OPERATIONS: Final = (
     flags,
+    passports,
     segments,
     rollouts,
     plans,

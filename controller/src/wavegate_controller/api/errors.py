@@ -20,6 +20,7 @@ from wavegate_controller.domain.errors import (
     StaleVersion,
     Throttled,
 )
+from wavegate_controller.domain.passport import Unmet
 
 #: Refusal to status, last part of the problem's type, and title.
 PROBLEMS: Final[dict[type[ControllerError], tuple[HTTPStatus, str, str]]] = {
@@ -32,6 +33,7 @@ PROBLEMS: Final[dict[type[ControllerError], tuple[HTTPStatus, str, str]]] = {
     EventRefused: (HTTPStatus.CONFLICT, "event-refused", "Not possible in this state"),
     InProgress: (HTTPStatus.CONFLICT, "in-progress", "Being carried out at this moment"),
     StaleVersion: (HTTPStatus.CONFLICT, "stale-version", "Changed by somebody else meanwhile"),
+    Unmet: (HTTPStatus.CONFLICT, "unmet", "The stage asks for more"),
     HistoryLost: (HTTPStatus.BAD_GATEWAY, "history-lost", "The metrics server's past cannot be read"),
 }
 
@@ -100,6 +102,11 @@ def _refused(refusal: ControllerError) -> Response:
     match refusal:
         case Invalid(field=field, problem=wrong, expected=expected):
             further["errors"] = [{"field": field, "problem": wrong, "expected": expected}]
+        case Unmet(missing=missing):
+            further["errors"] = [
+                {"field": each.field, "problem": each.problem, "expected": "what the stage asks for"}
+                for each in missing
+            ]
         case EventRefused(state=state, allowed=allowed):
             further |= {"state": str(state), "allowed": [str(event) for event in allowed]}
         case Forbidden(permission=permission, environment=environment, needed=needed):

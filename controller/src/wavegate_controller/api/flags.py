@@ -62,7 +62,7 @@ def list_stale_flags(services: Services, by: Principal, query: StaleQuery) -> Re
 @flags.post("/flags", "Create a flag", answer=FlagShown, status=201, problems=[Conflict])
 def create_flag(services: Services, by: Principal, body: NewFlag) -> ResponseReturnValue:
     """Enabled, serving its default variant to everybody; without variants it is a boolean one, off by default."""
-    flag = service.create_flag(services, body, by=by)
+    flag = service.create_flag(services, body, by=by, exempt=body.exempt)
     location = url_for(".show_flag", key=flag.key)
     return _shown(queries.flag_view(services, flag.key, by=by)), 201, {"Location": location}
 

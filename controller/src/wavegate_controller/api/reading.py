@@ -55,9 +55,12 @@ class Signable:
 
 
 class NewFlag(FlagDocument, Signable):
-    """A flag to make, signed perhaps."""
+    """A flag to make, signed perhaps, and whether it goes through the stages."""
 
     actor: str | None = Field(default=None, description="Who asks; left out where a token says it.")
+    exempt: str | None = Field(
+        default=None, description="Why it may scale without going through the stages; an admin's, kept for ever."
+    )
 
 
 class NewEnvironment(EnvironmentDocument, Signable):

@@ -11,6 +11,7 @@ COMMANDS: Final = {
     "serve": "Run a controller until it gets SIGTERM or SIGINT.",
     "flag": "Create flags, show and change them, and stop them at once.",
     "relay": "Serve another controller's or relay's data plane from here.",
+    "stage": "From discovery to scale: where a feature stands, what it lacks, and who decides.",
     "rollout": "Create rollouts, watch them, and act on them.",
     "segment": "Conditions with names, for the rules of any flag.",
     "template": "Plans with names: `wavegate rollout create --template NAME` copies one.",

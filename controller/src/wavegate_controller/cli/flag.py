@@ -52,6 +52,7 @@ def show(session: Session, key: str) -> None:
 )
 @click.option("--default", "default_variant", metavar="NAME", help="What is served without a rollout.  [default: off]")
 @click.option("--as", "name", metavar="NAME", help="Who signs; by default the token's owner, or you.")
+@click.option("--exempt", metavar="WHY", help="Let it scale without its stages: an admin's, kept for ever.")
 @speaks_to_controller
 def create(
     session: Session,
@@ -61,12 +62,14 @@ def create(
     variants: tuple[str, ...],
     default_variant: str | None,
     name: str | None,
+    exempt: str | None,
 ) -> None:
     """A new flag; without variants a boolean one, off for everybody."""
     given = {
         "description": description,
         "variants": dict(map(_variant, variants)) or None,
         "default_variant": default_variant,
+        "exempt": exempt,
     }
     document = {"key": key} | {name: value for name, value in given.items() if value is not None}
     _show(session, session.controller.create_flag(document, actor=session.signature(name)))

@@ -92,6 +92,8 @@ class Stack:
             "WAVEGATE_PORT": str(self._port),
             "WAVEGATE_ENVIRONMENT": "demo",
             "WAVEGATE_OPEN": "true",
+            # What is shown begins behind the stages.
+            "WAVEGATE_STAGES": "optional",
             "WAVEGATE_DATABASE_URL": f"sqlite:///{self.directory / 'wavegate.db'}",
             "WAVEGATE_PROMETHEUS_URL": self.prometheus.url,
             "WAVEGATE_PROMETHEUS_TIMEOUT": "2s",

@@ -24,17 +24,24 @@ from wavegate_controller.service.notifications import tell
 from wavegate_controller.service.publish import next_revision
 from wavegate_controller.service.rollouts import check_not_archived, commit
 from wavegate_controller.service.services import Services
+from wavegate_controller.service.stages import check_within_pilot, override_new
 
 #: What a change of a flag may not touch while a rollout is under way: who is in which arm, and what is compared.
 _FIXED_WHILE_ROLLING: Final = ("variants", "default_variant", "salt", "bucket_by", "generation")
 
 
-def create_flag(services: Services, document: FlagDocument, *, by: Principal) -> Flag:
+def create_flag(services: Services, document: FlagDocument, *, by: Principal, exempt: str | None = None) -> Flag:
     """A new flag, enabled, serving its default variant to everybody but those it names.
+
+    Args:
+        services: the world.
+        document: the flag.
+        by: who asks, and signs.
+        exempt: why it may scale without going through the stages; an admin's.
 
     Raises:
         Invalid: a field is wrong.
-        Conflict: the key is taken.
+        Conflict: the key is taken, or it serves more than a pilot may have.
     """
     by.require(Permission.EDIT, services.environment)
     now = services.clock.now()
@@ -50,6 +57,9 @@ def create_flag(services: Services, document: FlagDocument, *, by: Principal) ->
             now=now,
             after=flag_to_document(flag),
         )
+        if exempt is not None:
+            override_new(work, flag, by=by, reason=exempt, now=now)
+        check_within_pilot(work, services, flag, before=None, what="to create it so")
         ruleset = _revision(work, flag, now=now)
     services.sink.publish(ruleset)
     return flag
@@ -97,6 +107,7 @@ def change_flag(
             return before
         _check_rolling(work, before, changed)
         if _may_raise(before, after, changed):
+            check_within_pilot(work, services, after, before=before, what=f"to change {changed[0]} so")
             check_frozen(
                 work, before.environment, f"change {changed[0]}", comment, by=by, now=now, override=override_freeze
             )
@@ -197,6 +208,7 @@ def restore_flag(
         if before.archived_at is None:
             return before
         check_frozen(work, before.environment, "restore", comment, by=by, now=now, override=override_freeze)
+        check_within_pilot(work, services, before, before=None, what="to restore it")
         after = replace(before, archived_at=None, updated_at=now, version=before.version + 1)
         ruleset = _file(work, before, after, "flag.restore", by=by, comment=comment, now=now)
     services.sink.publish(ruleset)

@@ -27,6 +27,7 @@ from wavegate_controller.service.measure import threshold_query
 from wavegate_controller.service.notifications import tell
 from wavegate_controller.service.publish import next_revision
 from wavegate_controller.service.services import Services
+from wavegate_controller.service.stages import check_may_scale
 from wavegate_controller.service.templates import find_template
 
 #: Requests that raise exposure or end the watch: the audit needs a why.
@@ -125,6 +126,8 @@ def act(
                 f"only a roll back that a person asked for can be taken back, within "
                 f"{UNDO_WITHIN.total_seconds() / 60:g} minutes; restart rollout {before.id!r} instead"
             )
+        if after.exposure > before.exposure or event in (Event.START, Event.RESTART):
+            check_may_scale(work, services, before.environment, before.flag_key, f"to {_verb(event)} {before.id!r}")
         frozen = _check_circumstances(work, before, after, event, now=now, override_freeze=override_freeze)
         meant = meaning(before, event)
         sentence = _sentence(meant if meant is Event.SIGN else event, before, by.name, comment)
@@ -181,10 +184,14 @@ def goes_past_approvers(rollout: Rollout, event: Event) -> bool:
     return event is Event.PROMOTE and needs_them
 
 
+def _verb(event: Event) -> str:
+    return event.value.replace("_", " ")
+
+
 def _sentence(event: Event, before: Rollout, actor: str, comment: str) -> str:
     said = f": {comment}" if comment else ""
     others = ", ".join(each.by for each in before.approvals) if event is Event.APPROVE else ""
-    return f"{event.value.replace('_', ' ')} by {actor}{f' after {others}' if others else ''}{said}"
+    return f"{_verb(event)} by {actor}{f' after {others}' if others else ''}{said}"
 
 
 def _check_circumstances(

@@ -27,6 +27,7 @@ class Services:
         pages: what the addresses of the controller's pages begin with; empty where nobody knows it.
         alerts: what alerts may do.
         delivery_attempts: after how many a message is given up.
+        needs_stages: whether a flag without a passport stands at the beginning of its stages, or outside of them.
     """
 
     environment: str
@@ -42,6 +43,7 @@ class Services:
     pages: str = ""
     alerts: AlertPolicy = field(default_factory=AlertPolicy)
     delivery_attempts: int = 50
+    needs_stages: bool = False
     folds: Folds = field(default_factory=Folds)
 
     def within(self, environment: str) -> Self:

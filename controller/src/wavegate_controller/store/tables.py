@@ -400,6 +400,18 @@ outbox: Final = Table(
     sqlite_autoincrement=True,
 )
 
+# Each is read and written as a whole; beside it stands what is asked about all of them.
+passport: Final = Table(
+    "passport",
+    metadata,
+    Column("environment", String, primary_key=True),
+    Column("flag_key", String, primary_key=True),
+    Column("stage", String, nullable=False),
+    Column("document", JSON, nullable=False),
+    Column("version", Integer, nullable=False),
+    ForeignKeyConstraint(["environment", "flag_key"], ["flag.environment", "flag.key"]),
+)
+
 applied: Final = Table(
     "applied",
     metadata,

@@ -1,0 +1,430 @@
+"""What people do with the passport of a feature: write down what a stage asks for, and decide how it is left."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from wavegate.evaluation import Pilot
+from wavegate_controller.documents.passports import PARTS, PartDocument, part_to_document
+from wavegate_controller.domain import passport as domain
+from wavegate_controller.domain.access import Permission, Principal
+from wavegate_controller.domain.errors import Conflict, Invalid, NotFound, StaleVersion
+from wavegate_controller.domain.flag import Flag, PilotCohort
+from wavegate_controller.domain.passport import (
+    FEWEST_PEOPLE,
+    MOST_PEOPLE,
+    Finding,
+    Missing,
+    Outcome,
+    Passport,
+    Readiness,
+    ReadinessItem,
+    Stage,
+)
+from wavegate_controller.domain.publication import PublishedRuleset
+from wavegate_controller.domain.rollout import ENDED
+from wavegate_controller.ports import UnitOfWork
+from wavegate_controller.service.auditing import note
+from wavegate_controller.service.flags import check_frozen
+from wavegate_controller.service.publish import next_revision
+from wavegate_controller.service.readiness import findings
+from wavegate_controller.service.services import Services
+from wavegate_controller.service.stages import fresh, is_held
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PassportView:
+    """A passport, and what is seen of it now.
+
+    Attributes:
+        is_held: whether stages count for its flag.
+        is_begun: whether it is written down; else it is the one that every flag would begin with.
+        missing: what its stage asks for before a go.
+        findings: item of the checklist to what Wavegate sees of it; empty but in production readiness and behind it.
+    """
+
+    passport: Passport
+    is_held: bool
+    is_begun: bool
+    missing: Sequence[Missing]
+    findings: Mapping[ReadinessItem, Finding]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Portfolio:
+    """All features of an environment by stage.
+
+    Attributes:
+        views: those whose stages count, the one that waits longest first within its stage.
+        outside: keys of flags that stages do not count for.
+        reached: stage to how many features have entered it.
+        ended: stage to how many ended in it.
+    """
+
+    views: Sequence[PassportView]
+    outside: Sequence[str]
+    reached: Mapping[Stage, int]
+    ended: Mapping[Stage, int]
+    now: datetime
+
+    def age(self, view: PassportView) -> timedelta:
+        """For how long it has been in its stage."""
+        return self.now - view.passport.since
+
+
+def get_passport(services: Services, key: str, *, by: Principal) -> PassportView:
+    """Where a feature stands, and what it lacks.
+
+    Raises:
+        NotFound: there is no such flag.
+        Forbidden: they may not see it.
+    """
+    by.require(Permission.READ, services.environment)
+    with services.store.transaction() as work:
+        flag = work.flags.get(services.environment, key)
+        passport = work.passports.find(services.environment, key)
+    return _view(services, flag, passport)
+
+
+def portfolio(services: Services, *, by: Principal) -> Portfolio:
+    """All features by stage, and where features end.
+
+    Raises:
+        Forbidden: they may not see them.
+    """
+    by.require(Permission.READ, services.environment)
+    with services.store.transaction() as work:
+        flags = work.flags.list(services.environment)
+        passports = {each.flag_key: each for each in work.passports.list(services.environment)}
+    held = [each for each in flags if is_held(services, passports.get(each.key))]
+    views = [_view(services, each, passports.get(each.key), look=False) for each in held]
+    views.sort(key=lambda each: (-each.passport.stage.place, each.passport.since, each.passport.flag_key))
+    of_all = [each.passport for each in views]
+    return Portfolio(
+        views=views,
+        outside=[each.key for each in flags if each not in held],
+        reached={stage: sum(_has_reached(each, stage) for each in of_all) for stage in Stage},
+        ended={stage: sum(each.has_ended and each.stage is stage for each in of_all) for stage in Stage},
+        now=services.clock.now(),
+    )
+
+
+def write_part(
+    services: Services,
+    key: str,
+    stage: Stage,
+    document: PartDocument,
+    *,
+    by: Principal,
+    comment: str = "",
+    expected_version: int | None = None,
+) -> PassportView:
+    """Write down what a stage asks for, in the place of what stood there; in the pilot's stage that serves its people.
+
+    Args:
+        services: the world.
+        key: of the flag.
+        stage: whose part it is.
+        document: the part.
+        by: who writes, and signs.
+        comment: why.
+        expected_version: of the passport that was read, 0 for none; None to write over whatever there is.
+
+    Raises:
+        NotFound: there is no such flag.
+        Invalid: a field is wrong, or its stage is another one.
+        StaleVersion: somebody else changed it meanwhile.
+        Conflict: the stage was left, the feature has ended, or a freeze window holds.
+        Forbidden: they may not.
+    """
+    by.require(Permission.EDIT, services.environment)
+    if PARTS.get(stage) is not type(document):
+        raise Invalid("stage", f"{stage} has no such part", f"one of {', '.join(PARTS)}")
+    now, part = services.clock.now(), document.to_domain()
+
+    def change(before: Passport) -> Passport:
+        kept = part
+        if isinstance(kept, Readiness):
+            kept = _acknowledged_as_before(kept, before.production_ready)
+        return domain.write(before, kept, now=now)
+
+    return _change(
+        services,
+        key,
+        change,
+        action="stage.write",
+        by=by,
+        reason=comment,
+        expected_version=expected_version,
+        part=stage,
+    )
+
+
+def decide(
+    services: Services,
+    key: str,
+    outcome: Outcome,
+    *,
+    by: Principal,
+    reason: str,
+    to: Stage | None = None,
+    expected_version: int | None = None,
+) -> PassportView:
+    """Leave a stage. A go takes an approver, an override an admin; whoever may change flags may end or go back.
+
+    Args:
+        services: the world.
+        key: of the flag.
+        outcome: how.
+        by: who signs.
+        reason: why; required.
+        to: for a way back or an override, where to.
+        expected_version: of the passport that was read, 0 for none; None to decide on whatever there is.
+
+    Raises:
+        NotFound: there is no such flag.
+        Invalid: there is no reason, or the stage is not one to go to.
+        Unmet: the stage asks for more; all of it is listed.
+        StaleVersion: somebody else changed or decided it meanwhile.
+        Conflict: there is no such way from here, or a rollout that has not ended stands in the way.
+        Forbidden: they may not.
+    """
+    by.require(_PERMISSIONS[outcome], services.environment)
+    now = services.clock.now()
+    seen = get_passport(services, key, by=by)
+    if expected_version is None:
+        # What is missing was looked at outside of the transaction: the decision is about that passport, or about none.
+        expected_version = seen.passport.version if seen.is_begun else 0
+
+    def change(before: Passport) -> Passport:
+        return domain.decide(before, outcome, by=by.name, reason=reason, now=now, to=to, lacking=seen.missing)
+
+    return _change(
+        services,
+        key,
+        change,
+        action=f"stage.{outcome}",
+        by=by,
+        reason=reason.strip(),
+        expected_version=expected_version,
+    )
+
+
+def acknowledge(services: Services, key: str, item: ReadinessItem, *, by: Principal) -> PassportView:
+    """Say, as the owner of an item of the checklist, that one owns it.
+
+    Raises:
+        NotFound: there is no such flag.
+        Conflict: somebody else owns it, or the stage was left.
+        Forbidden: they may not see it.
+    """
+    by.require(Permission.READ, services.environment)
+    now = services.clock.now()
+
+    def change(before: Passport) -> Passport:
+        line = before.production_ready.item(item)
+        if line.owner != by.name:
+            raise Conflict(f"{item} is owned by {line.owner or 'nobody'!r}, and you sign as {by.name!r}")
+        items = {**before.production_ready.items, item: replace(line, acknowledged_by=by.name, acknowledged_at=now)}
+        return domain.write(before, replace(before.production_ready, items=items), now=now)
+
+    return _change(services, key, change, action="stage.acknowledge", by=by, part=Stage.PRODUCTION_READY)
+
+
+def leave_pilot(services: Services, key: str, person: str, *, by: Principal, comment: str = "") -> Flag:
+    """Take somebody who does not want to take part out of the pilot, at once. Idempotent.
+
+    Raises:
+        NotFound: there is no such flag, or they are not in its pilot.
+        Forbidden: they may not.
+    """
+    by.require(Permission.EDIT, services.environment)
+    now = services.clock.now()
+    with services.store.transaction() as work:
+        flag = work.flags.get(services.environment, key)
+        if flag.pilot is None or person not in flag.pilot.people.keys:
+            raise NotFound("person in the pilot", person)
+        people = flag.pilot.people
+        if person in people.opted_out:
+            return flag
+        people = replace(people, opted_out=(*people.opted_out, person))
+        flag, ruleset = _serve(work, flag, replace(flag.pilot, people=people), by=by, now=now, reason=comment.strip())
+    services.sink.publish(ruleset)
+    return flag
+
+
+_PERMISSIONS = {
+    Outcome.GO: Permission.APPROVE,
+    Outcome.NO_GO: Permission.EDIT,
+    Outcome.BACK: Permission.EDIT,
+    Outcome.OVERRIDE: Permission.ADMINISTER,
+}
+
+
+def _change(
+    services: Services,
+    key: str,
+    change: Callable[[Passport], Passport],
+    *,
+    action: str,
+    by: Principal,
+    reason: str = "",
+    expected_version: int | None = None,
+    part: Stage | None = None,
+) -> PassportView:
+    """The passport, changed and noted, with the pilot that follows from it: all in one transaction."""
+    now = services.clock.now()
+    with services.store.transaction() as work:
+        flag = work.flags.get(services.environment, key)
+        stored = work.passports.find(services.environment, key)
+        current = stored.version if stored else 0
+        if expected_version is not None and expected_version != current:
+            raise StaleVersion("passport", key, current=current)
+        before = stored or fresh(flag)
+        after = change(before)
+        _check_no_rollout(work, before, after)
+        if stored is None:
+            after = replace(after, version=1)
+            work.passports.add(after)
+        else:
+            work.passports.save(after)
+        _note(work, before, after, action=action, by=by, reason=reason, now=now, part=part)
+        ruleset = _follow(work, flag, after, by=by, now=now)
+    if ruleset is not None:
+        services.sink.publish(ruleset)
+    return get_passport(services, key, by=by)
+
+
+def _follow(work: UnitOfWork, flag: Flag, after: Passport, *, by: Principal, now: datetime) -> PublishedRuleset | None:
+    """Serve the pilot that the passport speaks of, and take it back when the feature leaves it without a go."""
+    if after.has_ended or after.stage.place < Stage.PILOT.place:
+        if flag.pilot is None:
+            return None
+        return _serve(work, flag, None, by=by, now=now, reason=f"the feature is in {after.stage}")[1]
+    stage = after.pilot
+    is_whole = len(stage.people) in range(FEWEST_PEOPLE, MOST_PEOPLE + 1) and stage.department and stage.region
+    if after.stage is not Stage.PILOT or not is_whole:
+        return None
+    opted_out = () if flag.pilot is None else flag.pilot.people.opted_out
+    people = Pilot(keys=stage.people, condition=stage.condition, limit=MOST_PEOPLE, opted_out=opted_out)
+    variant = _variant(flag, after)
+    if flag.pilot is not None and (flag.pilot.people, flag.pilot.variant) == (people, variant):
+        return None
+    check_frozen(work, flag.environment, "begin the pilot", "", by=by, now=now, override=False)
+    pilot = PilotCohort(variant=variant, people=people, since=now)
+    return _serve(work, flag, pilot, by=by, now=now, reason="the pilot of its stage")[1]
+
+
+def _serve(
+    work: UnitOfWork, flag: Flag, pilot: PilotCohort | None, *, by: Principal, now: datetime, reason: str
+) -> tuple[Flag, PublishedRuleset]:
+    after = replace(flag, pilot=pilot, updated_at=now, version=flag.version + 1)
+    work.flags.save(after)
+    note(
+        work,
+        by=by,
+        action="flag.pilot",
+        subject=flag.key,
+        environment=flag.environment,
+        now=now,
+        before=_cohort(flag),
+        after=_cohort(after) | {"version": after.version},
+        reason=reason,
+    )
+    return after, next_revision(work, flag.environment, now=now)
+
+
+def _cohort(flag: Flag) -> dict[str, object]:
+    if flag.pilot is None:
+        return {"pilot": None}
+    people = flag.pilot.people
+    return {"variant": flag.pilot.variant, "people": list(people.keys), "opted_out": list(people.opted_out)}
+
+
+def _variant(flag: Flag, passport: Passport) -> str:
+    others = sorted(set(flag.variants) - {flag.default_variant})
+    wanted = passport.pilot.variant
+    if wanted is None and len(others) == 1:
+        return others[0]
+    if wanted not in others:
+        raise Invalid("variant", f"{wanted!r} is not one that the pilot could get", f"one of {', '.join(others)}")
+    return wanted
+
+
+def _check_no_rollout(work: UnitOfWork, before: Passport, after: Passport) -> None:
+    """What leaves scale must not be served by waves any more."""
+    if not before.may_scale or after.may_scale:
+        return
+    for rollout in work.rollouts.list(before.environment, flag_key=before.flag_key):
+        if rollout.state not in ENDED or rollout.exposure:
+            raise Conflict(
+                f"rollout {rollout.id!r} is {rollout.state} and serves {rollout.weight / 1000:g} % of the users; "
+                "roll it back first"
+            )
+
+
+def _note(
+    work: UnitOfWork,
+    before: Passport,
+    after: Passport,
+    *,
+    action: str,
+    by: Principal,
+    reason: str,
+    now: datetime,
+    part: Stage | None = None,
+) -> None:
+    def shown(passport: Passport) -> dict[str, object]:
+        told: dict[str, object] = {
+            "stage": passport.stage,
+            "has_ended": passport.has_ended,
+            "version": passport.version,
+        }
+        return told if part is None else told | {part.value: part_to_document(passport, part)}
+
+    decision = after.decisions[-1] if len(after.decisions) > len(before.decisions) else None
+    note(
+        work,
+        by=by,
+        action=action,
+        subject=after.flag_key,
+        environment=after.environment,
+        now=now,
+        before=shown(before),
+        after=shown(after),
+        reason=reason,
+        evidence={"missing": list(decision.missing)} if decision and decision.missing else None,
+    )
+
+
+def _view(services: Services, flag: Flag, passport: Passport | None, *, look: bool = True) -> PassportView:
+    known = passport or fresh(flag)
+    seen = findings(services, known) if look and known.stage.place >= Stage.PRODUCTION_READY.place else {}
+    lacking: Sequence[Missing] = () if known.has_ended else domain.missing(known, seen)
+    return PassportView(
+        passport=known,
+        is_held=is_held(services, passport),
+        is_begun=passport is not None,
+        missing=lacking,
+        findings=seen,
+    )
+
+
+def _has_reached(passport: Passport, stage: Stage) -> bool:
+    """Whether it is in the stage or behind it, or was before it went back."""
+    highest = max([passport.stage.place, *(each.to.place for each in passport.decisions)])
+    return highest >= stage.place
+
+
+def _acknowledged_as_before(written: Readiness, before: Readiness) -> Readiness:
+    """Nobody writes somebody else's word: it stays as long as the owner does."""
+    items = {}
+    for name, item in written.items.items():
+        known = before.item(name)
+        stays = known.owner == item.owner
+        items[name] = replace(
+            item,
+            acknowledged_by=known.acknowledged_by if stays else "",
+            acknowledged_at=known.acknowledged_at if stays else None,
+        )
+    return replace(written, items=items)

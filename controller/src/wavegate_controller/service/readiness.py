@@ -1,0 +1,115 @@
+"""What Wavegate sees of the checklist of production readiness by itself. Reads only, and waits for a metrics server."""
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Final
+
+from wavegate_controller.domain.audit import AuditFilter
+from wavegate_controller.domain.counts import CounterSelector
+from wavegate_controller.domain.gates import Gate, ThresholdGate
+from wavegate_controller.domain.measurement import Broken, Value
+from wavegate_controller.domain.passport import (
+    DRILL_HOLDS,
+    FEWEST_INSTANCES,
+    Check,
+    Finding,
+    Passport,
+    ReadinessItem,
+)
+from wavegate_controller.domain.rollout import Rollout
+from wavegate_controller.ports import UnitOfWork
+from wavegate_controller.service.measure import needs_of, threshold_query
+from wavegate_controller.service.services import Services
+
+#: A drill that went through all its steps is noted under this name.
+DRILLED: Final = "drill.pass"
+_LOOKBACK: Final = timedelta(minutes=5)
+
+
+def findings(services: Services, passport: Passport) -> Mapping[ReadinessItem, Finding]:
+    """Item to what is seen of it; the others are for people to say."""
+    now = services.clock.now()
+    with services.store.transaction() as work:
+        rollouts = work.rollouts.list(passport.environment, flag_key=passport.flag_key)
+        rollback = _rollback(work, passport, now)
+    newest = max(rollouts, key=lambda each: each.created_at, default=None)
+    return {
+        ReadinessItem.INFRASTRUCTURE: _infrastructure(services, passport),
+        ReadinessItem.MONITORING: _monitoring(services, newest, now),
+        ReadinessItem.INTEGRATIONS: _integrations(services, passport),
+        ReadinessItem.SUPPORT: _support(passport),
+        ReadinessItem.ROLLBACK: rollback,
+    }
+
+
+def _green(detail: str) -> Finding:
+    return Finding(check=Check.GREEN, detail=detail)
+
+
+def _red(detail: str) -> Finding:
+    return Finding(check=Check.RED, detail=detail)
+
+
+def _infrastructure(services: Services, passport: Passport) -> Finding:
+    seen = len({each.instance for each in services.fleets.clients(passport.environment)})
+    if seen >= FEWEST_INSTANCES:
+        return _green(f"{seen} instances of apps are connected")
+    return _red(f"{seen} instances of apps are connected, and {FEWEST_INSTANCES} are needed so that one may fail")
+
+
+def _integrations(services: Services, passport: Passport) -> Finding:
+    wanted = passport.production_ready.apps
+    if not wanted:
+        return _red("no apps are named: say in `apps` which are to have it")
+    connected = {each.app for each in services.fleets.clients(passport.environment)}
+    if away := [app for app in wanted if app not in connected]:
+        return _red(f"not connected: {', '.join(away)}")
+    return _green(f"connected: {', '.join(wanted)}")
+
+
+def _support(passport: Passport) -> Finding:
+    item = passport.production_ready.item(ReadinessItem.SUPPORT)
+    if item.acknowledged_at is None or item.acknowledged_by != item.owner:
+        return _red("its owner has not said that they own it: `wavegate stage acknowledge` as the owner")
+    return _green(f"{item.acknowledged_by} said so on {item.acknowledged_at:%Y-%m-%d}")
+
+
+def _rollback(work: UnitOfWork, passport: Passport, now: datetime) -> Finding:
+    wanted = AuditFilter(action=DRILLED, subject=passport.flag_key, environment=passport.environment)
+    drill = next(iter(work.audit.list(wanted, limit=1)), None)
+    if drill is None:
+        return _red("no drill has shown that the way back works")
+    at = datetime.fromisoformat(drill.note.at)
+    if now - at > DRILL_HOLDS:
+        return _red(f"the last drill was on {at:%Y-%m-%d}, more than {DRILL_HOLDS.days} days ago")
+    return _green(f"drilled on {at:%Y-%m-%d}")
+
+
+def _monitoring(services: Services, rollout: Rollout | None, now: datetime) -> Finding:
+    if rollout is None:
+        return _red("there is no plan to look at: `wavegate rollout create` makes one that serves nobody")
+    silent = [
+        f"{gate.name} ({problem})"
+        for gate in rollout.plan.gates
+        if (problem := _silence(services, rollout, gate, now)) is not None
+    ]
+    if silent:
+        return _red(f"gates without an answer: {', '.join(silent)}")
+    return _green(f"{len(rollout.plan.gates)} gates answer")
+
+
+def _silence(services: Services, rollout: Rollout, gate: Gate, now: datetime) -> str | None:
+    """Why a gate has no data; None if it has, or needs none."""
+    if isinstance(gate, ThresholdGate):
+        answer = services.provider.query(threshold_query(gate, rollout), at=now)
+        if isinstance(answer, Value):
+            return None
+        return answer.detail if isinstance(answer, Broken) else "no data"
+    needs = needs_of(gate)
+    if needs is None:
+        return None
+    selector = CounterSelector(flags=(rollout.flag_key,), needs=needs)
+    series = services.provider.samples(selector, at=now, lookback=_LOOKBACK)
+    if isinstance(series, Broken):
+        return series.detail
+    return None if series else "no app that counts is scraped"

@@ -1,0 +1,393 @@
+"""The stages of a feature over HTTP: what is refused before scale, on every way in, and what the pilot serves."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+import wavegate
+from support import control_plane
+from support.people import person
+from wavegate_controller.domain.access import Role
+from wavegate_controller.domain.delivery import ConnectedClient
+from wavegate_controller.domain.errors import Forbidden, StaleVersion
+from wavegate_controller.domain.passport import Outcome, Stage
+from wavegate_controller.service import passports
+from wavegate_controller.service.auditing import note
+from wavegate_controller.service.readiness import DRILLED
+
+KEY = "ai-summaries"
+PEOPLE = ["ann", "bob", "cleo", "dan", "eve"]
+DISCOVERY = dict.fromkeys(
+    ("problem", "business_owner", "sponsor", "success_metric", "target", "data", "data_quality", "budget"), "said"
+)
+FEASIBLE = {"question": "q", "result": "r", "assessment": "feasible", "left_out": "l"}
+PILOT = {"people": PEOPLE, "department": "support", "region": "nordics", "must_change": ["names in full"]}
+ITEMS = ("infrastructure", "monitoring", "security", "integrations", "documentation", "training", "support", "rollback")
+COLLEAGUE = {"department": "support", "region": "nordics"}
+
+
+@pytest.fixture
+def world(any_database_url):
+    with control_plane.world(any_database_url) as world:
+        world.services = replace(world.services, needs_stages=True)
+        yield world
+
+
+@pytest.fixture
+def api(world):
+    return control_plane.client(world.services)
+
+
+class Walk:
+    """Goes through the stages as somebody would who uses the API."""
+
+    def __init__(self, api):
+        self.api = api
+        self.api.post("/api/v1/flags", json={"key": KEY}).json  # noqa: B018 - the flag is what is wanted
+
+    @property
+    def passport(self):
+        return self.api.get(f"/api/v1/flags/{KEY}/passport").json
+
+    def write(self, stage, **part):
+        return self.api.put(f"/api/v1/flags/{KEY}/passport/{stage}", json=part | {"actor": "ada"})
+
+    def leave(self, outcome="go", reason="it reads well", **further):
+        document = {"outcome": outcome, "reason": reason, "actor": "ada"} | further
+        return self.api.post(f"/api/v1/flags/{KEY}/passport/decisions", json=document)
+
+    def to(self, stage):
+        """Up to that stage, by what each before it asks for."""
+        for name, part in (("discovery", DISCOVERY), ("proof_of_concept", FEASIBLE), ("pilot", PILOT)):
+            if self.passport["passport"]["stage"] == stage:
+                break
+            assert self.write(name, **part).status_code == 200
+            assert self.leave().status_code == 200
+        assert self.passport["passport"]["stage"] == stage
+
+
+@pytest.fixture
+def walk(api):
+    return Walk(api)
+
+
+def serve(world, person_key, **attributes):
+    with wavegate.Client.offline(world.ruleset) as gate:
+        return gate.details(KEY, person_key, **attributes)
+
+
+def test_a_flag_begins_in_discovery_and_says_what_it_lacks(walk):
+    shown = walk.passport
+
+    assert (shown["passport"]["stage"], shown["held"], shown["begun"], shown["version"]) == (
+        "discovery",
+        True,
+        False,
+        0,
+    )
+    assert [each["field"] for each in shown["missing"]] == [f"discovery.{name}" for name in DISCOVERY]
+
+
+@pytest.mark.parametrize("stage", ["discovery", "proof_of_concept", "pilot", "production_ready"])
+def test_a_rollout_is_drafted_but_not_started_before_scale(walk, api, stage):
+    walk.to(stage)
+    created = api.post("/api/v1/rollouts", json={"flag": KEY, "actor": "ada"})
+
+    started = api.post(f"/api/v1/rollouts/{KEY}/start", json={"actor": "ada"})
+
+    assert created.status_code == 201
+    assert started.status_code == 409
+    assert f"is in {stage}, and percentages of users are for scale" in started.json["detail"]
+    assert api.get(f"/api/v1/rollouts/{KEY}").json["state"] == "draft"
+
+
+@pytest.mark.parametrize(
+    ("change", "problem"),
+    [
+        ({"rules": [{"if": {"attribute": "country", "operator": "exists"}, "serve": "on"}]}, "rules[0] serves more"),
+        ({"allow": {"on": [f"user-{number}" for number in range(21)]}}, "name 21 people"),
+        ({"pilot": {"variant": "on", "keys": PEOPLE}}, "pilot comes before its stage"),
+        ({"default_variant": "on"}, "everybody gets"),
+        ({"variants": {"on": True, "off": True}}, "everybody gets"),
+    ],
+)
+def test_no_change_of_a_flag_gives_it_to_more_than_a_pilot(walk, api, change, problem):
+    changed = api.patch(f"/api/v1/flags/{KEY}", json=change | {"actor": "ada"})
+
+    assert changed.status_code == 409
+    assert problem in changed.json["detail"]
+    assert api.get(f"/api/v1/flags/{KEY}").json["version"] == 1
+    created = api.post("/api/v1/flags", json={"key": "other"} | change)
+    # What a new flag serves to everybody is what there is: nothing is new about it.
+    assert created.status_code == (201 if "everybody" in problem else 409)
+
+
+def test_files_go_no_other_way(walk, api):
+    rule = {"if": {"attribute": "country", "operator": "exists"}, "serve": "on"}
+    wide = {"apiVersion": "wavegate/v1", "kind": "Flag", "spec": {"key": KEY, "rules": [rule]}}
+    rolling = {"apiVersion": "wavegate/v1", "kind": "Rollout", "spec": {"flag": KEY, "state": "running"}}
+
+    for document, said in ((wide, "rules[0] serves more"), (rolling, "")):
+        applied = api.post("/api/v1/configuration/apply", json={"documents": [document], "actor": "ada"})
+        if said:
+            assert applied.status_code == 409
+            assert said in applied.json["detail"]
+
+    assert api.get(f"/api/v1/flags/{KEY}").json["rules"] == []
+    rollout = api.get(f"/api/v1/flags/{KEY}").json["rollout"]
+    assert rollout is None or rollout["percent"] == 0
+
+
+def test_a_skip_is_refused_and_an_overriding_admin_is_seen_for_ever(walk, api):
+    skipped = walk.leave(to="scale")
+    early = walk.leave()
+    over = walk.leave("override", reason="a law asks for it", to="scale")
+
+    assert skipped.status_code == 422
+    assert "no stage is skipped" in skipped.json["detail"]
+    assert early.status_code == 409
+    assert "discovery.problem: is empty" in early.json["detail"]
+    assert over.status_code == 200
+    (decision,) = over.json["passport"]["decisions"]
+    assert "discovery.problem: is empty" in decision["missing"]
+    api.post("/api/v1/rollouts", json={"flag": KEY, "actor": "ada"})
+    assert api.post(f"/api/v1/rollouts/{KEY}/start", json={"actor": "ada"}).status_code == 200
+    assert [each["overridden"] for each in api.get("/api/v1/passports").json["features"]] == [True]
+
+
+def test_a_flag_may_be_exempt_from_the_start_with_a_reason(api):
+    made = api.post("/api/v1/flags", json={"key": "ops", "exempt": "a switch for operators"})
+    unreasoned = api.post("/api/v1/flags", json={"key": "other", "exempt": " "})
+
+    assert made.status_code == 201
+    shown = api.get("/api/v1/flags/ops/passport").json["passport"]
+    assert (shown["stage"], shown["decisions"][0]["reason"]) == ("scale", "a switch for operators")
+    assert unreasoned.status_code == 422
+    assert api.get("/api/v1/flags/other").status_code == 404
+
+
+def test_in_its_stage_the_pilot_is_served_to_its_people_while_they_are_of_the_department(world, walk, api):
+    walk.to("proof_of_concept")
+    walk.write("proof_of_concept", **FEASIBLE)
+    walk.write("pilot", **PILOT)
+    assert world.ruleset.flags[KEY].pilot is None
+
+    walk.leave()
+
+    assert serve(world, "ann", **COLLEAGUE).variant == "on"
+    assert serve(world, "ann", department="sales", region="nordics").variant == "off"
+    assert serve(world, "zoe", **COLLEAGUE).variant == "off"
+    left = api.post(f"/api/v1/flags/{KEY}/pilot/leave", json={"targeting_key": "ann", "actor": "ada"})
+    assert left.json["pilot"]["opted_out"] == ["ann"]
+    assert serve(world, "ann", **COLLEAGUE).variant == "off"
+    # Who has left stays out when the others change.
+    walk.write("pilot", **PILOT | {"people": [*PEOPLE, "fay"]})
+    assert serve(world, "fay", **COLLEAGUE).variant == "on"
+    assert serve(world, "ann", **COLLEAGUE).variant == "off"
+
+
+@pytest.mark.parametrize(("outcome", "to"), [("no_go", None), ("back", "discovery")])
+def test_a_pilot_ends_with_its_stage_unless_it_is_left_with_a_go(world, walk, outcome, to):
+    walk.to("pilot")
+    walk.write("pilot", **PILOT)
+    assert serve(world, "ann", **COLLEAGUE).variant == "on"
+
+    left = walk.leave(outcome, reason="nobody used it", **({"to": to} if to else {}))
+
+    assert left.status_code == 200
+    assert serve(world, "ann", **COLLEAGUE).variant == "off"
+
+
+def test_people_of_two_departments_too_few_and_too_many_are_refused_by_field(walk):
+    walk.to("pilot")
+
+    for part, field in (
+        ({"people": PEOPLE[:4]}, "people"),
+        ({"people": [f"user-{number}" for number in range(21)]}, "people"),
+        ({"department": "support, sales"}, "department"),
+    ):
+        refused = walk.write("pilot", **PILOT | part)
+        assert (refused.status_code, refused.json["errors"][0]["field"]) == (422, field)
+    assert walk.passport["passport"]["pilot"]["people"] == []
+
+
+def ready(world, walk):
+    """Everything that the checklist asks for."""
+    walk.to("production_ready")
+    line = {"owner": "ada", "is_done": True, "evidence": ["a note"]}
+    walk.write("production_ready", items=dict.fromkeys(ITEMS, line), apps=["shop"], met={"names in full": "prompt 14"})
+    clients = [
+        ConnectedClient(instance=f"i-{n}", sdk="python", app="shop", revision=1, held_seconds=1, streaming=True)
+        for n in range(2)
+    ]
+    world.services.fleets.clients = lambda environment: clients
+    world.metrics.count("on", 10)
+    walk.api.post("/api/v1/rollouts", json={"flag": KEY, "actor": "ada"})
+    walk.api.post(f"/api/v1/flags/{KEY}/passport/acknowledgements", json={"item": "support", "actor": "ada"})
+    with world.services.store.transaction() as work:
+        note(work, by=person(), action=DRILLED, subject=KEY, environment="production", now=world.clock.now())
+
+
+def test_what_can_be_seen_is_checked_and_the_rest_needs_evidence(world, walk):
+    ready(world, walk)
+
+    shown = walk.passport
+
+    assert shown["missing"] == []
+    assert {each["item"]: each["check"] for each in shown["findings"]} == dict.fromkeys(
+        ("infrastructure", "monitoring", "integrations", "support", "rollback"), "green"
+    )
+    assert walk.leave().json["passport"]["stage"] == "scale"
+
+
+def test_a_check_that_turns_red_shows_it_and_holds_the_stage(world, walk):
+    ready(world, walk)
+    world.clock.advance(days=31)
+    world.metrics.away = True
+
+    refused = walk.leave()
+
+    assert refused.status_code == 409
+    assert (
+        "production_ready.rollback: the last drill was on 2026-01-01, more than 30 days ago" in refused.json["detail"]
+    )
+    assert "production_ready.monitoring: gates without an answer" in refused.json["detail"]
+
+
+def test_only_its_owner_says_that_they_own_an_item_and_a_new_owner_must_say_so_anew(world, walk, api):
+    ready(world, walk)
+    path = f"/api/v1/flags/{KEY}/passport/acknowledgements"
+
+    refused = api.post(path, json={"item": "support", "actor": "eve"})
+    items = walk.passport["passport"]["production_ready"]["items"]
+    forged = items["support"] | {"owner": "eve", "acknowledged_by": "eve"}
+    walk.write("production_ready", items=items | {"support": forged}, apps=["shop"], met={"names in full": "p"})
+
+    assert refused.status_code == 409
+    assert "owned by 'ada', and you sign as 'eve'" in refused.json["detail"]
+    assert [each["field"] for each in walk.passport["missing"]] == ["production_ready.support"]
+
+
+def test_of_two_who_decide_at_once_one_is_told_that_the_other_was_faster(world, walk):
+    walk.write("discovery", **DISCOVERY)
+    version = walk.passport["version"]
+
+    first = walk.leave(version=version)
+    second = walk.leave("no_go", version=version)
+
+    assert first.status_code == 200
+    assert second.status_code == 409
+    assert "changed by somebody else meanwhile" in second.json["detail"]
+    assert walk.passport["passport"]["has_ended"] is False
+
+
+def test_a_decision_is_about_what_was_looked_at_though_nobody_names_a_version(world, walk, monkeypatch):
+    walk.write("discovery", **DISCOVERY)
+    looked = passports.get_passport
+
+    def and_meanwhile(services, key, *, by):
+        seen = looked(services, key, by=by)
+        monkeypatch.setattr(passports, "get_passport", looked)
+        walk.write("discovery", **DISCOVERY | {"sponsor": ""})
+        return seen
+
+    monkeypatch.setattr(passports, "get_passport", and_meanwhile)
+
+    with pytest.raises(StaleVersion):
+        passports.decide(world.services, KEY, Outcome.GO, by=person(), reason="it reads well")
+
+
+def test_a_feature_does_not_leave_scale_under_a_running_rollout(walk, api):
+    walk.leave("override", to="scale")
+    api.post("/api/v1/rollouts", json={"flag": KEY, "actor": "ada"})
+    api.post(f"/api/v1/rollouts/{KEY}/start", json={"actor": "ada"})
+
+    refused = walk.leave("back", to="pilot")
+
+    assert refused.status_code == 409
+    assert "roll it back first" in refused.json["detail"]
+
+
+@pytest.mark.parametrize(
+    ("outcome", "to", "weakest"),
+    [
+        (Outcome.GO, None, Role.APPROVER),
+        (Outcome.NO_GO, None, Role.ENGINEER),
+        (Outcome.BACK, Stage.DISCOVERY, Role.ENGINEER),
+        (Outcome.OVERRIDE, Stage.SCALE, Role.ADMIN),
+    ],
+)
+def test_who_may_decide(world, walk, outcome, to, weakest):
+    walk.to("proof_of_concept")
+    walk.write("proof_of_concept", **FEASIBLE)
+    weaker = {Role.ENGINEER: Role.VIEWER, Role.APPROVER: Role.ENGINEER, Role.ADMIN: Role.APPROVER}[weakest]
+
+    with pytest.raises(Forbidden):
+        passports.decide(world.services, KEY, outcome, by=person(role=weaker), reason="because", to=to)
+    passports.decide(world.services, KEY, outcome, by=person(role=weakest), reason="because", to=to)
+
+
+def test_the_portfolio_says_where_features_are_what_blocks_them_and_where_they_end(world, walk, api):
+    walk.to("pilot")
+    api.post("/api/v1/flags", json={"key": "dead"})
+    world.clock.advance(days=3)
+    api.post("/api/v1/flags/dead/passport/decisions", json={"outcome": "no_go", "reason": "no data", "actor": "ada"})
+
+    shown = api.get("/api/v1/passports").json
+
+    assert [(each["flag"], each["stage"], each["days"], each["has_ended"]) for each in shown["features"]] == [
+        (KEY, "pilot", 3.0, False),
+        ("dead", "discovery", 3.0, True),
+    ]
+    assert shown["features"][0]["missing"][0]["field"] == "pilot.department"
+    counts = {each["stage"]: (each["reached"], each["ended"]) for each in shown["stages"]}
+    assert counts["discovery"] == (2, 1)
+    assert counts["pilot"] == (1, 0)
+    assert counts["scale"] == (0, 0)
+
+
+def test_every_step_is_in_the_audit(world, walk, api):
+    walk.to("pilot")
+    walk.write("pilot", **PILOT)
+    walk.leave("no_go", reason="nobody used it")
+
+    entries = api.get("/api/v1/audit").json["items"]
+
+    told = [(each["action"], each["reason"]) for each in reversed(entries) if each["action"] != "environment.create"]
+    assert told == [
+        ("flag.create", ""),
+        ("stage.write", ""),
+        ("stage.go", "it reads well"),
+        ("stage.write", ""),
+        ("stage.go", "it reads well"),
+        ("stage.write", ""),
+        ("flag.pilot", "the pilot of its stage"),
+        ("stage.no_go", "nobody used it"),
+        ("flag.pilot", "the feature is in pilot"),
+    ]
+
+
+def test_where_stages_are_optional_only_what_has_begun_is_held(world):
+    api = control_plane.client(replace(world.services, needs_stages=False))
+    walk = Walk(api)
+    api.post("/api/v1/flags", json={"key": "other"})
+    walk.write("discovery", **DISCOVERY)
+    for key in (KEY, "other"):
+        api.post("/api/v1/rollouts", json={"flag": key, "actor": "ada"})
+
+    started = [api.post(f"/api/v1/rollouts/{key}/start", json={"actor": "ada"}).status_code for key in (KEY, "other")]
+
+    assert started == [409, 200]
+    assert api.get("/api/v1/passports").json["outside"] == ["other"]
+
+
+def test_a_passport_says_how_long_it_has_been_where_it_is(world, walk):
+    world.clock.advance(hours=36)
+    walk.write("discovery", **DISCOVERY)
+    walk.leave()
+    world.clock.advance(hours=12)
+
+    found = passports.portfolio(world.services, by=person())
+
+    assert found.age(found.views[0]) == timedelta(hours=12)
