@@ -30,8 +30,8 @@ from wavegate_controller.store.claims import SqlClaims
 from wavegate_controller.store.leases import SqlLeases
 from wavegate_controller.store.notices import POLL_SECONDS, Notice, Notices
 from wavegate_controller.store.outbox import SqlChannels, SqlOutbox
-from wavegate_controller.store.people import SqlCredentials, SqlDeviceLogins, SqlFailures, SqlUsers
 from wavegate_controller.store.passports import SqlPassports
+from wavegate_controller.store.people import SqlCredentials, SqlDeviceLogins, SqlFailures, SqlUsers
 from wavegate_controller.store.receipts import SqlReceipts
 from wavegate_controller.store.retention import SqlRetention
 from wavegate_controller.store.sealing import Vault, vault_of
