@@ -399,3 +399,22 @@ def test_times_order_as_time_does_down_to_the_microsecond(engine):
 
         assert connection.scalars(select(column).order_by(column)).all() == times
         assert connection.scalars(select(column).where(column > NOW).order_by(column)).all() == times[1:]
+
+
+def test_the_newest_rollout_and_decisions_of_many_flags_are_those_of_each(store):
+    first = replace(ROLLOUT, id="ai-summaries:9", created_at=NOW)
+    second = replace(ROLLOUT, id="ai-summaries:10", created_at=NOW)
+    move = replace(DECISION, rollout_id=second.id, event=Event.START)
+    with store.transaction() as work:
+        for each in (first, second):
+            work.rollouts.add(each)
+        moved = work.decisions.add(move)
+        held = work.decisions.add(replace(DECISION, rollout_id=second.id))
+
+        newest = work.rollouts.newest(ROLLOUT.environment)
+        latest = work.decisions.newest([first.id, second.id])
+        moves = work.decisions.newest([first.id, second.id], moves_only=True)
+
+    assert newest == {ROLLOUT.flag_key: second}
+    assert latest == {second.id: held}
+    assert moves == {second.id: moved}

@@ -1,6 +1,7 @@
 """Where a chart puts what was measured: a minute from NOW, 100 wide and HEIGHT high."""
 
 import re
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -19,7 +20,16 @@ from wavegate_controller.domain.measurement import (
 from wavegate_controller.domain.plan import Operator
 from wavegate_controller.domain.record import record
 from wavegate_controller.domain.transitions import Event, apply
-from wavegate_controller.web.charts import HEIGHT, Window, error_rate_chart, marks, threshold_chart, window_of
+from wavegate_controller.web.charts import (
+    HEIGHT,
+    Window,
+    error_rate_chart,
+    evidence_chart,
+    marks,
+    threshold_chart,
+    window_of,
+)
+from wavegate_controller.web.plots import plot
 
 MINUTE = Window(start=NOW, end=NOW + timedelta(minutes=1))
 EVERY = timedelta(seconds=2)
@@ -227,3 +237,30 @@ def test_the_time_axis_has_a_few_round_labels_at_any_length(minutes):
     assert 2 <= len(ticks) <= 6
     assert len({tick.label for tick in ticks}) == len(ticks)
     assert all(0 <= tick.at <= 100 for tick in ticks)
+
+
+def test_a_rate_is_drawn_with_its_interval_and_in_numbers_for_a_script():
+    chart = error_rate(looks(counts((50, 5), (150, 3)), counts((50, 5), (150, 3)), every=timedelta(seconds=20)))
+
+    candidate = next(each for each in plot(chart)["lines"] if each["role"] == "candidate")
+
+    # Five of fifty, by Wilson's interval.
+    assert candidate["value"] == [10.0, None, 10.0]
+    assert candidate["low"][0] == pytest.approx(4.348, abs=0.001)
+    assert candidate["high"][0] == pytest.approx(21.360, abs=0.001)
+    assert NOW.timestamp() < candidate["at"][0] < candidate["at"][1] < candidate["at"][2]
+
+
+def test_evidence_is_drawn_in_powers_of_ten_beside_the_line_that_stops_the_rollout():
+    def look(evidence, seconds):
+        verdict = {"gate": "error-rate", "limit": 20.0, "figures": {"regression": evidence}}
+        kept, _ = record_of(Event.TICK, seconds=0, rollout=a_rollout())
+        return replace(kept, at=NOW + timedelta(seconds=seconds), verdicts=(verdict,))
+
+    newest_first = [look(1e9, 20), look(1.0, 10), look(1e-9, 0)]
+    chart = evidence_chart(an_error_rate(), newest_first, window=MINUTE, interval=timedelta(seconds=10))
+
+    assert [point.value for point in line(chart, "value").points] == [-2.0, 0.0, pytest.approx(2.301, abs=0.001)]
+    assert chart.limit.value == pytest.approx(1.301, abs=0.001)
+    assert chart.limit.label == "breach at 20 : 1"
+    assert evidence_chart(an_error_rate(), [], window=MINUTE, interval=EVERY) is None
