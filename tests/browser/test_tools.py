@@ -48,7 +48,6 @@ def test_an_entry_is_opened_and_set_back_by_keyboard_alone(controller, page):
     page.get_by_role("link", name="Restore what was before").focus()
     page.keyboard.press("Enter")
     page.get_by_label("Why").fill("eve asked nicely")
-    page.get_by_label("Your name").fill("ada")
     page.keyboard.press("Enter")
 
     expect(page.locator(".line").first).to_contain_text("eve asked nicely (restores what was before audit entry")
@@ -135,3 +134,28 @@ def test_unsaved_changes_of_a_flag_are_kept_given_back_and_forgotten_once_saved(
 
     assert page.get_by_role("button", name="Go on with them").count() == 0
     assert controller.remote.flag("ai-answers")["variants"]["maybe"] is None
+
+
+@pytest.mark.slow
+def test_targeting_is_edited_by_keyboard_and_read_as_a_sentence(controller, open_window, axe):
+    give_people(controller)
+    page = open_window()
+    page.goto(controller.url + "/flags/ai-answers/targeting")
+
+    page.get_by_role("button", name="A rule", exact=True).press("Enter")
+    page.get_by_label("Attribute of rule 1, line 1").fill("country")
+    page.get_by_label("Operator of rule 1, line 1").select_option("in")
+    page.get_by_label("Value of rule 1, line 1").fill("NO, SE")
+    page.get_by_role("combobox", name="serve").fill("on")
+    page.get_by_role("combobox", name="serve").press("Enter")
+    expect(page.locator(".rule-sentence")).to_contain_text("If country is one of NO, SE, serve on")
+    axe(page)
+    page.get_by_role("button", name="Save the change").press("Enter")
+    expect(page).to_have_url(controller.url + "/flags/ai-answers")
+
+    assert controller.remote.flag("ai-answers")["rules"][0]["serve"] == "on"
+    for options in ({"color_scheme": "dark"}, {"viewport": {"width": 390, "height": 844}}):
+        other = open_window(**options)
+        other.goto(controller.url + "/flags/ai-answers/targeting")
+        axe(other)
+        assert other.evaluate("document.documentElement.scrollWidth <= innerWidth")

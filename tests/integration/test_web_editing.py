@@ -157,3 +157,93 @@ def test_a_viewer_may_open_no_editor(world):
     assert viewer.post("/new-flag", data=NEW).status_code == 403
     assert viewer.get("/flags/ai-summaries/edit").status_code == 403
     assert viewer.post("/flags/ai-summaries/edit", data={"key": "ai-summaries"}).status_code == 403
+
+
+TARGETING = "/flags/ai-summaries/targeting"
+RULE = {
+    "rules": "1",
+    "rule-0-attribute": ["country", "plan"],
+    "rule-0-operator": ["in", "not equals"],
+    "rule-0-value": ["NO, SE", "free"],
+    "rule-0-match": "all",
+    "rule-0-serve": "on",
+    "rule-0-name": "Nordics",
+}
+
+
+def test_rules_read_as_sentences_and_are_saved_once_they_were_reviewed(world, browser):
+    world.flag()
+    page = browser.get(TARGETING).text
+    typed = RULE | {"deny": "mallory\neve", "pilot:variant": "on", "pilot:keys": "ann", "pilot:limit": "5"}
+
+    reviewed = sent(browser, TARGETING, page, **typed, do="review").text
+    saved = sent(browser, TARGETING, reviewed, **typed, do="save")
+
+    flag = flag_of(world)
+    assert "If country is one of NO, SE and plan is not free, serve on" in text_of(reviewed)
+    assert "wavegate flag change ai-summaries -f -" in reviewed
+    assert saved.status_code == 303
+    assert (flag.deny, flag.rules[0].name, flag.pilot.people.limit) == (("mallory", "eve"), "Nordics", 5)
+    assert "If country is one of NO, SE and plan is not free, serve on" in text_of(browser.get(TARGETING).text)
+
+
+def test_rules_are_added_moved_and_removed_without_saving_anything(world, browser):
+    rule = {"if": {"attribute": "a", "operator": "exists"}, "serve": "on"}
+    world.flag(rules=[rule | {"name": "first"}, rule | {"name": "second"}])
+    page = browser.get(TARGETING).text
+    lines = {f"rule-{n}-{name}": value for n in (0, 1) for name, value in (("attribute", "a"), ("operator", "exists"))}
+    typed = (
+        {"rules": "2", "rule-0-name": "first", "rule-1-name": "second"}
+        | lines
+        | {"rule-0-value": "", "rule-1-value": ""}
+    )
+
+    moved = sent(browser, TARGETING, page, **typed, do="up:1").text
+    removed = sent(browser, TARGETING, page, **typed, do="remove:0").text
+    added = sent(browser, TARGETING, page, **typed, do="add").text
+
+    assert moved.index('value="second"') < moved.index('value="first"')
+    assert 'value="first"' not in removed
+    assert 'id="rule-2"' in added
+    assert [each.name for each in flag_of(world).rules] == ["first", "second"]
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({"rule-0-serve": "maybe"}, "rule-0-error"),
+        ({"rule-0-attribute": ["", ""], "rule-0-value": ["", ""]}, "rule-0-error"),
+        ({"rule-0-operator": ["<", "equals"]}, "rule-0-error"),
+        ({"prerequisites": "search"}, "field-prerequisites-error"),
+        ({"pilot:variant": "off", "pilot:keys": "ann"}, "the stable variant itself"),
+    ],
+)
+def test_what_is_wrong_with_a_rule_is_said_at_the_rule_and_kept(world, browser, fields, said):
+    world.flag()
+    page = browser.get(TARGETING).text
+
+    answer = sent(browser, TARGETING, page, **RULE | fields, do="review")
+
+    assert answer.status_code == 422
+    assert said in answer.text
+    assert 'value="Nordics"' in answer.text
+
+
+def test_targeting_that_somebody_else_changed_meanwhile_is_put_together(world, browser):
+    world.flag()
+    page = browser.get(TARGETING).text
+    flags.change_flag(world.services, "ai-summaries", parse(FlagChange, {"deny": ["eve"]}), by=person("linus"))
+
+    answer = sent(browser, TARGETING, page, **RULE, do="save")
+
+    assert answer.status_code == 409
+    assert "What only they changed is taken over below: deny." in text_of(answer.text)
+    assert "eve</textarea>" in answer.text
+    assert 'value="Nordics"' in answer.text
+
+
+def test_a_viewer_may_not_open_the_targeting(world):
+    world.flag()
+
+    assert pages_for(world.services, Role.VIEWER).get(TARGETING).status_code == 403
+    assert pages_for(world.services, Role.VIEWER).post(TARGETING, data={"version": "1"}).status_code == 403

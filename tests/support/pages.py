@@ -1,6 +1,7 @@
 """The pages of a `World` for whoever looks at them, and what a browser would find there."""
 
 import re
+from html import unescape
 from html.parser import HTMLParser
 
 from flask import Flask
@@ -52,7 +53,7 @@ def hidden_fields(html: str) -> dict[str, str]:
     """The hidden fields of a page's forms, which a browser sends along."""
     tags = re.findall(r"<input type=\"hidden\"[^>]*>", html)
     return {
-        re.search(r'name="([^"]*)"', tag)[1]: re.search(r'value="([^"]*)"', tag)[1]
+        re.search(r'name="([^"]*)"', tag)[1]: unescape(re.search(r'value="([^"]*)"', tag)[1])
         for tag in tags
         if 'name="' in tag and 'value="' in tag
     }

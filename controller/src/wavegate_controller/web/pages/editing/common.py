@@ -32,6 +32,15 @@ def version_given() -> int:
     return int(text)
 
 
+def base_of(text: str) -> Mapping[str, Any]:
+    """The document that the form was made from, as it sends it along; empty where it is none."""
+    try:
+        found = json.loads(text) if text else {}
+    except (ValueError, RecursionError):
+        found = {}
+    return found if isinstance(found, dict) else {}
+
+
 def lines_of(name: str) -> list[str]:
     """A text field as its lines, without empty ones."""
     return [line.strip() for line in request.form.get(name, "").splitlines() if line.strip()]

@@ -20,7 +20,7 @@ from wavegate_controller.service import flags
 from wavegate_controller.service.services import Services
 from wavegate_controller.web.differences import changes
 from wavegate_controller.web.merging import Merged, merge
-from wavegate_controller.web.pages.editing.common import applied, as_file, curl, digest, version_given
+from wavegate_controller.web.pages.editing.common import applied, as_file, base_of, curl, digest, version_given
 from wavegate_controller.web.refusals import Refused, refused
 from wavegate_controller.web.signing import signer
 from wavegate_controller.web.variants import MOST, Row, notes, read_rows, rows_of
@@ -207,16 +207,8 @@ def _read() -> _Form:
         bucket_by=given.get("bucket_by", "").strip(),
         comment=given.get("comment", "").strip(),
         version=version_given() if "version" in given else 0,
-        base=_base(base),
+        base=base_of(base),
     )
-
-
-def _base(text: str) -> Mapping[str, Any]:
-    try:
-        found = json.loads(text) if text else {}
-    except (ValueError, RecursionError):
-        found = {}
-    return found if isinstance(found, dict) else {}
 
 
 def _page(services: Services, flag: Flag | None, form: _Form, shown: _Shown) -> str:
