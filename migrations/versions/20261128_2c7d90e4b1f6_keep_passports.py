@@ -30,7 +30,7 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(
             ["environment", "flag_key"],
             ["flag.environment", "flag.key"],
-            name=op.f("fk_passport_environment_flag"),
+            name=op.f("fk_passport_environment_flag_key_flag"),
         ),
         sa.PrimaryKeyConstraint("environment", "flag_key", name=op.f("pk_passport")),
     )
