@@ -59,6 +59,7 @@ lock: $(UV) ## Lock the dependencies with hashes (ARGS=--upgrade moves to the ne
 	$(LOCK) requirements/runtime.in $(PROJECTS) --no-emit-package wavegate --no-emit-package wavegate-controller \
 		-o requirements/runtime.txt
 	$(LOCK) requirements/dev.in -o requirements/dev.txt
+	$(LOCK) requirements/deploy.in -o requirements/deploy.txt
 
 setup: .venv/.dev prometheus chromium ## Build the environment without running anything
 

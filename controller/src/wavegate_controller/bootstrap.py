@@ -6,7 +6,6 @@ import os
 import resource
 import signal
 import socket
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
@@ -56,7 +55,15 @@ from wavegate_controller.service.publish import follow, publish_latest
 from wavegate_controller.service.services import Services
 from wavegate_controller.siblings import Siblings
 from wavegate_controller.store import OnlyProcess, SqlStore, migrate, open_engine
-from wavegate_controller.telemetry import PrometheusRecorder
+from wavegate_controller.telemetry import (
+    CountedProvider,
+    NoSpans,
+    PrometheusRecorder,
+    Spans,
+    TracedSink,
+    log_to_stderr,
+    open_spans,
+)
 from wavegate_controller.web import make_door, make_web
 
 _log: Final = logging.getLogger("wavegate")
@@ -78,6 +85,7 @@ class Controller:
         sender: tells people; None where other processes do.
         siblings: talks with the other processes; None where there can be none.
         alone: keeps other processes away from a database that takes only one.
+        spans: say what the process does, where somebody listens.
     """
 
     services: Services
@@ -89,6 +97,7 @@ class Controller:
     keyring: Keyring
     siblings: Siblings | None
     alone: OnlyProcess
+    spans: Spans
 
     def start(self) -> None:
         """Serve the stored ruleset and begin to watch."""
@@ -112,6 +121,7 @@ class Controller:
         if self.siblings:
             self.siblings.close()
         self.keyring.close()
+        self.spans.close()
 
 
 def build(config: Config) -> Controller:
@@ -136,7 +146,8 @@ def build(config: Config) -> Controller:
     recorder.show(counts.totals, bounds=BOUNDS)
     store = SqlStore(engine, encryption_keys=[key.get_secret_value() for key in config.encryption_keys])
     store.seal()
-    services = _services(config, store, hub, recorder)
+    spans = open_spans(wanted=config.traces)
+    services = _services(config, store, hub, recorder, spans)
     control_plane = cast("Any", WSGIMiddleware(cast("Any", make_flask(services, recorder, config))))
     feed = _feed(services.store, heartbeat=config.stream_heartbeat)
     keys = Keys()
@@ -150,25 +161,26 @@ def build(config: Config) -> Controller:
             | ({"/api/": FeedRoutes(feed, control_plane)} if "control" in config.roles else {}),
             otherwise=control_plane,
         ),
-        reconciler=Reconciler(services, every=config.tick, keep=config.retention)
+        reconciler=Reconciler(services, every=config.tick, keep=config.retention, around=lambda: spans.span("tick", {}))
         if "reconcile" in config.roles
         else None,
         sender=Sender(services) if "reconcile" in config.roles else None,
         keyring=_keyring(services, keys, config),
         siblings=Siblings(services) if engine.dialect.name == "postgresql" else None,
         alone=alone,
+        spans=spans,
     )
 
 
-def _services(config: Config, store: Store, hub: Hub, recorder: PrometheusRecorder) -> Services:
+def _services(config: Config, store: Store, hub: Hub, recorder: PrometheusRecorder, spans: Spans) -> Services:
     pages = config.public_url or f"http://{config.host}:{config.port}"
     return Services(
         environment=config.environment,
         store=store,
         clock=SystemClock(),
-        provider=make_provider(config),
+        provider=CountedProvider(make_provider(config), recorder, spans),
         webhooks=make_webhooks(config),
-        sink=hub,
+        sink=TracedSink(hub, spans),
         fleets=hub,
         recorder=recorder,
         passwords=Argon2Passwords(),
@@ -332,7 +344,7 @@ def serve(config: Config) -> None:
     Raises:
         Invalid: a setting cannot be used, a taken port included.
     """
-    log_to_stderr(config.log_level)
+    log_to_stderr(config.log_level, layout=config.log_format)
     for library in ("alembic", "apscheduler"):
         logging.getLogger(library).setLevel(logging.WARNING)
     listener = listen(config.host, config.port)
@@ -349,11 +361,6 @@ def serve(config: Config) -> None:
     # A look that waits for a hanging Prometheus would keep the process for its whole time-out. It is not worth that:
     # whatever it would have done is one transaction, and the next start does it.
     os._exit(0)
-
-
-def log_to_stderr(level: str) -> None:
-    """One line for each thing that happened."""
-    logging.basicConfig(stream=sys.stderr, level=level.upper(), format="%(asctime)s %(levelname)s %(name)s %(message)s")
 
 
 def run(app: Application, listener: socket.socket, *streams: Hub | Feed) -> None:
@@ -413,7 +420,7 @@ def invite_offline(config: Config, name: str) -> str:
     engine = open_engine(config.database_url)
     try:
         migrate.check(engine)
-        services = _services(config, SqlStore(engine), Hub(), PrometheusRecorder())
+        services = _services(config, SqlStore(engine), Hub(), PrometheusRecorder(), NoSpans())
         return f"/login/link/{invite(services, name, by=SYSTEM).secret}"
     finally:
         engine.dispose()

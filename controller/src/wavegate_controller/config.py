@@ -217,6 +217,14 @@ class Config(Document):
         description="Whether every flag goes through the stages before its rollouts, or only those that have begun to.",
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field(default="info", description="Least level to log.")
+    log_format: Literal["text", "json"] = Field(
+        default="text", description="Log lines for people, or one JSON object each."
+    )
+    traces: bool = Field(
+        default=False,
+        description="Send spans of ticks, queries and publications by OTLP, as OpenTelemetry's own variables say; "
+        "needs the extra `otel`.",
+    )
 
     @model_validator(mode="after")
     def _is_safe(self) -> Self:

@@ -1002,8 +1002,20 @@ class Recorder(Protocol):
         """A decision was committed."""
         ...
 
-    def ticked(self, *, seconds: float, rollouts: int) -> None:
+    def ticked(self, *, seconds: float, rollouts: int, now: datetime) -> None:
         """A tick of the reconciler ended."""
+        ...
+
+    def tick_failed(self) -> None:
+        """A tick ended in an error, and nothing came of it; the next one tries again."""
+        ...
+
+    def overtaken(self) -> None:
+        """A look came to nothing: somebody else has the claim, or moved the rollout."""
+        ...
+
+    def lease_failed(self) -> None:
+        """This process could not say that it is still there."""
         ...
 
     def late(self, *, seconds: float) -> None:

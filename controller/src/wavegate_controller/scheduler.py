@@ -1,11 +1,14 @@
 """The tick: one job of APScheduler, which is imported nowhere else. What is due is asked of the database."""
 
 import logging
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import AbstractContextManager, nullcontext
+from contextvars import copy_context
 from datetime import datetime, timedelta
 from threading import Event, Thread
 from time import perf_counter
-from typing import Final
+from typing import Any, Final, TypeVar
 
 from apscheduler.executors.pool import ThreadPoolExecutor as TickExecutor
 from apscheduler.schedulers.background import BackgroundScheduler
@@ -15,6 +18,7 @@ from wavegate_controller.service.reconcile import tick
 from wavegate_controller.service.services import Services
 
 _log: Final = logging.getLogger("wavegate")
+_T = TypeVar("_T")
 
 #: Questions that are open side by side; each mostly waits for Prometheus.
 _LOOKS: Final = 8
@@ -35,16 +39,25 @@ class Reconciler:
         services: the world.
         every: the time between two ticks.
         keep: how long what nobody needs is kept; 0 for ever.
+        around: entered for each tick, such as a span.
     """
 
-    def __init__(self, services: Services, *, every: timedelta, keep: timedelta = timedelta(0)) -> None:
+    def __init__(
+        self,
+        services: Services,
+        *,
+        every: timedelta,
+        keep: timedelta = timedelta(0),
+        around: Callable[[], AbstractContextManager[object]] = nullcontext,
+    ) -> None:
         self._services = services
+        self._around = around
         self._keep = keep
         self._pruned: float | None = None
         self._closing = Event()
         self._begun: float | None = None
         self._last: datetime | None = None
-        self._looks = ThreadPoolExecutor(_LOOKS, thread_name_prefix="look")
+        self._looks = _Looks(_LOOKS, thread_name_prefix="look")
         self._signs_of_life = Thread(target=self._stay, name="signs-of-life", daemon=True)
         # One thread each: a tick is over before the next begins, and waits for no pruning.
         executors = {"default": TickExecutor(1), "pruning": TickExecutor(1)}
@@ -97,15 +110,18 @@ class Reconciler:
         self._begun = begun = perf_counter()
         try:
             self._notice_the_clock()
-            looked = tick(self._services, self._looks)
+            with self._around():
+                looked = tick(self._services, self._looks)
         except Exception:  # noqa: BLE001 - logged with its traceback
             # The loop's edge: a database that is locked or away must not end the watch.
             if not self._closing.is_set():
                 _log.exception("action=tick_failed")
+                self._services.recorder.tick_failed()
             return
         finally:
             self._begun = None
-        self._services.recorder.ticked(seconds=perf_counter() - begun, rollouts=looked)
+        now = self._services.clock.now()
+        self._services.recorder.ticked(seconds=perf_counter() - begun, rollouts=looked, now=now)
 
     def _prune(self) -> None:
         if self._pruned is not None and perf_counter() - self._pruned < _PRUNE_SECONDS:
@@ -136,4 +152,12 @@ class Reconciler:
                 with self._services.store.transaction() as work:
                     work.claims.stay()
             except Exception as error:  # noqa: BLE001 - the tick itself meets the same, and says so
+                self._services.recorder.lease_failed()
                 _log.debug("action=sign_of_life_failed error=%s", error)
+
+
+class _Looks(ThreadPoolExecutor):
+    """Work that goes on in another thread goes on within the span that it was handed over in."""
+
+    def submit(self, fn: Callable[..., _T], /, *args: Any, **kwargs: Any) -> Future[_T]:
+        return super().submit(copy_context().run, fn, *args, **kwargs)

@@ -19,7 +19,7 @@ from wavegate.client.poster import Poster
 from wavegate.client.transport import Transport
 from wavegate.evaluation import Ruleset
 from wavegate.evaluation.deltas import document_hash
-from wavegate_controller.bootstrap import listen, log_to_stderr, run
+from wavegate_controller.bootstrap import listen, run
 from wavegate_controller.clock import SystemClock
 from wavegate_controller.delivery import Cors, Delivery, Flagd, Hub, Keys, Ofrep, RateLimits, SdkRoutes
 from wavegate_controller.delivery.asgi import Application, Receive, Scope, Send, answer, problem
@@ -30,6 +30,7 @@ from wavegate_controller.relay.counting import RelayedCounts, RelayedExposures
 from wavegate_controller.relay.metrics import exposition
 from wavegate_controller.relay.reporting import Reports
 from wavegate_controller.relay.upstream import Upstream
+from wavegate_controller.telemetry import log_to_stderr
 
 _log: Final = logging.getLogger("wavegate")
 

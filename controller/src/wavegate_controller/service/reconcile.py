@@ -52,6 +52,8 @@ def tick(services: Services, executor: Executor) -> int:
     for rollout, result in _look_at_all(services, watched, executor, now=now):
         if isinstance(result, Exception):
             services.recorder.failed(rollout.id, result)
+        elif result is None:
+            services.recorder.overtaken()
     return len(due)
 
 

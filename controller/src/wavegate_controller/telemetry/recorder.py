@@ -1,47 +1,40 @@
-"""What the controller tells of itself: metrics in a registry of its own, and one log line for each thing that moved."""
+"""Metrics of the controller in a registry of its own, and one log line for each thing that moved."""
 
 import logging
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
-from itertools import accumulate
-from typing import Final, Protocol
+from importlib.metadata import version
+from typing import Final
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    GCCollector,
+    Histogram,
+    Info,
+    PlatformCollector,
+    ProcessCollector,
+    generate_latest,
+)
+from prometheus_client.core import GaugeMetricFamily, Metric
 
 from wavegate.evaluation import FULL_WEIGHT
 from wavegate_controller.domain.alerting import AlertRecord
-from wavegate_controller.domain.decision import Decision
+from wavegate_controller.domain.decision import Decision, DecisionReason
+from wavegate_controller.domain.measurement import BrokenReason
 from wavegate_controller.domain.notification import Backlog, Delivery, DeliveryState
 from wavegate_controller.domain.rollout import Rollout
 from wavegate_controller.domain.transitions import Event
+from wavegate_controller.telemetry.posted import PostedCollector, Totals
 
 _log: Final = logging.getLogger("wavegate")
 
 
-class Outcomes(Protocol):
-    """Sums of one variant; lists by cohort have one more place, for users who were targeted."""
-
-    requests: list[int]
-    bad: dict[str, list[int]]
-    values: dict[str, list[float]]
-    duration_buckets: list[int]
-    duration_sum: float
-    exposed_users: int
-
-
-class Totals(Protocol):
-    """Sums of what apps of one environment posted."""
-
-    @property
-    def evaluations(self) -> Mapping[tuple[str, str, str], int]:
-        """Answers by flag, variant and reason."""
-        ...
-
-    @property
-    def arms(self) -> Mapping[tuple[str, str], Outcomes]:
-        """Outcomes by flag and variant."""
-        ...
+#: A tick of a thousand rollouts takes seconds where the metrics server is slow.
+_TICK_BUCKETS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
+#: Beyond the longest wait that is usual, all is one.
+_QUERY_BUCKETS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
 
 class PrometheusRecorder:
@@ -49,10 +42,23 @@ class PrometheusRecorder:
 
     def __init__(self) -> None:
         self._registry = CollectorRegistry()
+        for collector in (ProcessCollector, PlatformCollector, GCCollector):
+            collector(registry=self._registry)
+        Info("wavegate_controller", "The version that runs.", registry=self._registry).info(
+            {"version": version("wavegate-controller")}
+        )
         self._decisions = Counter(
             "wavegate_controller_decisions",
             "Decisions taken, by what they did and why.",
             ("event", "reason"),
+            registry=self._registry,
+        )
+        for why in DecisionReason:  # from the start, so that the first roll back is an increase
+            self._decisions.labels(event=Event.ROLL_BACK.value, reason=why.value)
+        self._verdicts = Counter(
+            "wavegate_controller_verdicts",
+            "Verdicts of gates on the evidence that was decided on.",
+            ("gate", "verdict"),
             registry=self._registry,
         )
         self._weight = Gauge(
@@ -64,6 +70,7 @@ class PrometheusRecorder:
         self._ticks = Histogram(
             "wavegate_controller_tick_seconds",
             "Time for one look at all rollouts that were due.",
+            buckets=_TICK_BUCKETS,
             registry=self._registry,
         )
         self._lag = Gauge(
@@ -71,6 +78,46 @@ class PrometheusRecorder:
             "How late the latest of the looks came that the last tick found due.",
             registry=self._registry,
         )
+        self._last_tick = Gauge(
+            "wavegate_controller_last_tick_timestamp_seconds",
+            "When the last tick ended well; 0 while none did.",
+            registry=self._registry,
+        )
+        self._tick_failures = Counter(
+            "wavegate_controller_tick_failures",
+            "Ticks that ended in an error, such as of a database that is away.",
+            registry=self._registry,
+        )
+        self._claims = Gauge(
+            "wavegate_controller_claims",
+            "Rollouts that this process claimed in its last tick.",
+            registry=self._registry,
+        )
+        self._overtaken = Counter(
+            "wavegate_controller_looks_overtaken",
+            "Looks that came to nothing: meanwhile another process had the claim, or somebody moved the rollout.",
+            registry=self._registry,
+        )
+        self._lease_failures = Counter(
+            "wavegate_controller_lease_failures",
+            "Signs of life that could not be written: without them others take over what was claimed.",
+            registry=self._registry,
+        )
+        self._queries = Histogram(
+            "wavegate_controller_query_seconds",
+            "Time that the metrics server took for an answer, good or not, by kind of question.",
+            ("question",),
+            buckets=_QUERY_BUCKETS,
+            registry=self._registry,
+        )
+        self._query_failures = Counter(
+            "wavegate_controller_query_failures",
+            "Questions that the metrics server did not answer, by why.",
+            ("reason",),
+            registry=self._registry,
+        )
+        for reason in BrokenReason:  # see above
+            self._query_failures.labels(reason=reason.value)
         self._looks = Counter("wavegate_controller_looks", "Looks at single rollouts.", registry=self._registry)
         self._delivery = Histogram(
             "wavegate_delivery_seconds",
@@ -124,6 +171,8 @@ class PrometheusRecorder:
     def decided(self, rollout: Rollout, decision: Decision) -> None:
         """Count a committed decision; moves are logged, holds only in detail."""
         self._decisions.labels(event=decision.event.value, reason=decision.reason.value).inc()
+        for verdict in decision.verdicts:
+            self._verdicts.labels(gate=verdict.gate, verdict=verdict.kind.value).inc()
         self._weight.labels(flag=rollout.flag_key).set(rollout.weight / FULL_WEIGHT)
         _log.log(
             logging.DEBUG if decision.event is Event.TICK else logging.INFO,
@@ -137,10 +186,30 @@ class PrometheusRecorder:
             decision.sentence,
         )
 
-    def ticked(self, *, seconds: float, rollouts: int) -> None:
+    def ticked(self, *, seconds: float, rollouts: int, now: datetime) -> None:
         """Count one tick."""
         self._ticks.observe(seconds)
         self._looks.inc(rollouts)
+        self._claims.set(rollouts)
+        self._last_tick.set(now.timestamp())
+
+    def tick_failed(self) -> None:
+        """Count a tick of which nothing came."""
+        self._tick_failures.inc()
+
+    def overtaken(self) -> None:
+        """Count a look that came to nothing."""
+        self._overtaken.inc()
+
+    def lease_failed(self) -> None:
+        """Count a sign of life that could not be written."""
+        self._lease_failures.inc()
+
+    def queried(self, question: str, *, seconds: float, reason: str | None) -> None:
+        """Count a question to the metrics server; a reason says why it was not answered."""
+        self._queries.labels(question=question).observe(seconds)
+        if reason:
+            self._query_failures.labels(reason=reason).inc()
 
     def late(self, *, seconds: float) -> None:
         """Show how far the reconciler is behind."""
@@ -189,7 +258,7 @@ class PrometheusRecorder:
 
     def show(self, totals: Callable[[], Mapping[str, Totals]], *, bounds: Sequence[float]) -> None:
         """Show counts that apps posted beside our own, under the names that an SDK gives them, by environment."""
-        self._registry.register(_Posted(totals, bounds))
+        self._registry.register(PostedCollector(totals, bounds))
 
     def exposition(self) -> bytes:
         """All metrics in the Prometheus text format."""
@@ -208,52 +277,3 @@ class _Connected:
         for environment, count in self._clients().items():
             family.add_metric((environment,), count)
         yield family
-
-
-class _Posted:
-    """A collector for prometheus_client; names and labels are the SDK's contract."""
-
-    def __init__(self, totals: Callable[[], Mapping[str, Totals]], bounds: Sequence[float]) -> None:
-        self._totals = totals
-        self._edges = (*map(str, bounds), "+Inf")
-
-    def describe(self) -> Iterable[Metric]:
-        """Nothing: the names are taken by nobody else here."""
-        return ()
-
-    def collect(self) -> Iterator[Metric]:
-        """Called at scrape."""
-        arm = ("environment", "flag", "variant")
-        given = CounterMetricFamily("wavegate_evaluations", "Answers given, by reason.", labels=(*arm, "reason"))
-        requests = CounterMetricFamily(
-            "wavegate_requests", "Requests finished under a variant.", labels=(*arm, "cohort")
-        )
-        bad = CounterMetricFamily(
-            "wavegate_bad", "Requests under a variant that ended badly.", labels=(*arm, "cohort", "kind")
-        )
-        values = CounterMetricFamily("wavegate_value", "Values added up.", labels=(*arm, "cohort", "kind"))
-        duration = HistogramMetricFamily("wavegate_duration_seconds", "How long requests took.", labels=arm)
-        exposed = CounterMetricFamily("wavegate_exposed_users", "Users who were given a variant.", labels=arm)
-        totals = self._totals()
-        for environment, sums in totals.items():
-            for (flag, variant, reason), count in sums.evaluations.items():
-                given.add_metric((environment, flag, variant, reason), count)
-        all_arms = (((name, *key), each) for name, sums in totals.items() for key, each in sums.arms.items())
-        for labels, outcomes in all_arms:
-            for cohort, count in zip(_cohorts(outcomes.requests), outcomes.requests, strict=True):
-                requests.add_metric((*labels, cohort), count)
-            for kind, counts in outcomes.bad.items():
-                for cohort, count in zip(_cohorts(counts), counts, strict=True):
-                    bad.add_metric((*labels, cohort, kind), count)
-            for kind, amounts in outcomes.values.items():
-                for cohort, amount in zip(_cohorts(amounts), amounts, strict=True):
-                    values.add_metric((*labels, cohort, kind), amount)
-            buckets = list(zip(self._edges, accumulate(outcomes.duration_buckets), strict=True))
-            duration.add_metric(labels, buckets, outcomes.duration_sum)
-            exposed.add_metric(labels, outcomes.exposed_users)
-        yield from (given, requests, bad, values, duration, exposed)
-
-
-def _cohorts(by_cohort: Sequence[object]) -> Iterator[str]:
-    yield from map(str, range(len(by_cohort) - 1))
-    yield "targeted"
