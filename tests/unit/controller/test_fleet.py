@@ -305,3 +305,12 @@ def test_who_says_everything_says_also_what_is_gone(both):
     both.talk(all_of_it=True)
 
     assert (lost, len(both["b"].clients())) == (2, 1)
+
+
+def test_where_nobody_wants_to_be_told_nothing_is_kept_for_them(fleet):
+    for number in range(100):
+        join(fleet, f"{number:032x}")
+        fleet.left(f"{number:032x}")
+
+    assert (fleet._changed, fleet._left) == (set(), set())
+    assert fleet.revisions()[0].gone == 100

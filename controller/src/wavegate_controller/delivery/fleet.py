@@ -77,7 +77,8 @@ class Fleet:
         self._lock = threading.Lock()
         self._clients: dict[str, _Client] = {}
         self._revisions: OrderedDict[int, _Revision] = OrderedDict()
-        #: What other processes were not told yet.
+        #: What other processes were not told yet; kept only once they want to be told.
+        self._is_shared = False
         self._changed: set[str] = set()
         self._left: set[str] = set()
         #: Those others, and when they were last heard.
@@ -144,6 +145,8 @@ class Fleet:
     def news(self, *, all_of_it: bool = False) -> FleetNews:
         """What other processes were not told yet: clients, and those that left; or all that this one hears itself."""
         with self._lock:
+            all_of_it = all_of_it or not self._is_shared
+            self._is_shared = True
             if all_of_it:
                 self._forget_silent(self._clock())
             now = self._clock()
@@ -249,14 +252,19 @@ class Fleet:
             self._comes(instance)
 
     def _comes(self, instance: str) -> None:
-        self._changed.add(instance)
         self._left.discard(instance)
+        self._changes(instance)
+
+    def _changes(self, instance: str) -> None:
+        if self._is_shared:
+            self._changed.add(instance)
 
     def _leaves(self, instance: str, client: _Client) -> None:
         """This process hears it no more; another may."""
         client.is_here, client.via = False, ""
         self._changed.discard(instance)
-        self._left.add(instance)
+        if self._is_shared:
+            self._left.add(instance)
         if not client.there:
             self._forget(instance)
 
@@ -287,7 +295,7 @@ class Fleet:
             if not is_told:
                 self._delivered(seconds)
         if not is_told:
-            self._changed.add(instance)
+            self._changes(instance)
 
     def _news(self, instance: str, client: _Client, now: float) -> ClientNews:
         return ClientNews(
