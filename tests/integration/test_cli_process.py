@@ -2,7 +2,6 @@
 
 import subprocess
 import sys
-from importlib import import_module
 
 import pytest
 
@@ -40,7 +39,7 @@ def test_help_answers_at_once_since_it_loads_nothing_heavy():
 
 @pytest.mark.parametrize("name", cli.COMMANDS)
 def test_a_commands_own_help_begins_as_the_list_says(name):
-    command = getattr(import_module(f"wavegate_controller.cli.{name}"), name)
+    command = cli.find(name)
 
     assert command.help.startswith(cli.COMMANDS[name])
 

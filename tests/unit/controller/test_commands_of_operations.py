@@ -1,7 +1,5 @@
 """Whatever the API can do, the command line can."""
 
-from importlib import import_module
-
 import click
 
 from wavegate_controller import cli
@@ -62,7 +60,7 @@ COMMANDS = {
 def commands():
     """Every command, in words."""
     for name in cli.COMMANDS:
-        command = getattr(import_module(f"wavegate_controller.cli.{name}"), name)
+        command = cli.find(name)
         yield name
         if isinstance(command, click.Group):
             yield from (f"{name} {each}" for each in command.commands)

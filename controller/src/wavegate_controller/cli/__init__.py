@@ -1,6 +1,7 @@
 """The command line: `wavegate`. Each command is a module of its name in this package, imported when it is used."""
 
 from importlib import import_module
+from keyword import iskeyword
 from typing import Final
 
 import click
@@ -36,6 +37,7 @@ COMMANDS: Final = {
     "plan": "Show what `wavegate apply` would change, and what was changed by hand.",
     "apply": "Make everything as the files say, or nothing.",
     "export": "Print an environment as files for `wavegate apply`, all in one or each in its own.",
+    "import": "Print flags of Unleash, LaunchDarkly, flagd or GrowthBook as files for `wavegate apply`.",
     "schema": "Print the JSON Schema of the files that `wavegate apply` takes, for editors and checks.",
     "status": "What the controller serves.",
     "events": "Follow what happens, one line for each event, until Ctrl-C.",
@@ -45,6 +47,14 @@ COMMANDS: Final = {
 }
 
 
+def find(name: str) -> click.Command:
+    """The command of this name."""
+    # Python keeps `import` to itself.
+    word = f"{name}_" if iskeyword(name) else name
+    command: click.Command = getattr(import_module(f"{__name__}.{word}"), word)
+    return command
+
+
 class _Lazy(click.Group):
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
         return list(COMMANDS)
@@ -52,8 +62,7 @@ class _Lazy(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - click's signature
         if cmd_name not in COMMANDS:
             return None
-        command: click.Command = getattr(import_module(f"{__name__}.{cmd_name}"), cmd_name)
-        return command
+        return find(cmd_name)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - click's signature
         with formatter.section("Commands"):

@@ -1,0 +1,127 @@
+"""From another system's export to a controller: imported by the command, applied, and served as the source would."""
+
+import json
+
+import pytest
+from click.testing import CliRunner
+
+from support import control_plane
+from wavegate.evaluation import compile_ruleset, evaluate
+from wavegate_controller.cli import main
+from wavegate_controller.documents.texts import read_texts
+
+NORWAY = {"contextName": "country", "operator": "IN", "values": ["NO"]}
+CLAUSE = {"attribute": "country", "op": "in", "values": ["NO"]}
+#: The same in each system: on for Norway, but never for ann.
+EXPORTS = {
+    "unleash": {
+        "version": 2,
+        "features": [
+            {
+                "name": "search",
+                "enabled": True,
+                "strategies": [{"name": "default", "constraints": [NORWAY], "segments": [1]}],
+            }
+        ],
+        "segments": [
+            {
+                "id": 1,
+                "name": "not ann",
+                "constraints": [{"contextName": "userId", "operator": "NOT_IN", "values": ["ann"]}],
+            }
+        ],
+    },
+    "launchdarkly": {
+        "flags": {
+            "search": {
+                "on": True,
+                "variations": [True, False],
+                "offVariation": 1,
+                "targets": [{"variation": 1, "values": ["ann"]}],
+                "rules": [{"clauses": [CLAUSE, {"op": "segmentMatch", "values": ["all"]}], "variation": 0}],
+                "fallthrough": {"variation": 1},
+            }
+        },
+        "segments": {"all": {"rules": [{"clauses": [{"attribute": "key", "op": "contains", "values": ["n", "o"]}]}]}},
+    },
+    "flagd": {
+        "$evaluators": {"norway": {"==": [{"var": "country"}, "NO"]}},
+        "flags": {
+            "search": {
+                "state": "ENABLED",
+                "variants": {"on": True, "off": False},
+                "defaultVariant": "off",
+                "targeting": {"if": [{"in": [{"var": "targetingKey"}, ["ann"]]}, "off", {"$ref": "norway"}, "on"]},
+            }
+        },
+    },
+    "growthbook": {
+        "features": {
+            "search": {
+                "defaultValue": False,
+                "rules": [
+                    {"condition": {"id": "ann"}, "force": False},
+                    {"condition": {"country": "NO"}, "force": True},
+                ],
+            }
+        }
+    },
+}
+
+
+@pytest.fixture
+def world(database_url):
+    with control_plane.world(database_url) as world:
+        yield world
+
+
+def run(*arguments):
+    return CliRunner().invoke(main, ["import", *map(str, arguments)])
+
+
+@pytest.fixture
+def exported(tmp_path):
+    def write(source, document):
+        file = tmp_path / f"{source}.json"
+        file.write_text(json.dumps(document))
+        return file
+
+    return write
+
+
+@pytest.mark.parametrize("source", EXPORTS)
+def test_what_is_imported_is_applied_and_served(source, world, exported):
+    imported = run(source, exported(source, EXPORTS[source]))
+    documents = list(read_texts(imported.stdout))
+
+    applied = control_plane.client(world.services).post(
+        "/api/v1/configuration/apply", json={"documents": documents, "actor": "ada"}
+    )
+
+    assert imported.exit_code == 0, imported.output
+    assert applied.status_code == 200, applied.json
+    served = compile_ruleset(world.ruleset)
+    who = [("bob", "NO"), ("ann", "NO"), ("bob", "SE")]
+    variants = [evaluate(served, "search", key, None, {"country": country}).variant for key, country in who]
+    assert variants == ["on", "off", "off"]
+
+
+def test_the_report_names_what_is_left_out_and_strict_writes_nothing(exported, tmp_path):
+    off = {"features": {"search": {"defaultValue": False, "rules": [{"force": True, "namespace": ["a", 0, 1]}]}}}
+    file, report, output = exported("growthbook", off), tmp_path / "report.json", tmp_path / "flags.yaml"
+
+    told = run("growthbook", file, "-o", output, "--report", report, "--environment", "staging")
+    strict = run("growthbook", file, "--strict")
+
+    assert told.exit_code == 0
+    assert "search: rule 1, namespace" in told.stderr
+    assert json.loads(report.read_text())[0]["construct"] == "rule 1, namespace"
+    assert next(iter(read_texts(output.read_text())))["environment"] == "staging"
+    assert (strict.exit_code, strict.stdout) == (1, "")
+
+
+def test_a_file_of_another_kind_is_wrong_usage(exported):
+    refused = run("flagd", exported("x", {"features": []}))
+
+    assert refused.exit_code == 2
+    assert "flags: is missing" in refused.stderr
