@@ -15,7 +15,7 @@ export UV_PYTHON_DOWNLOADS := never
 export UV_SYSTEM_CERTS := true
 MAKEFLAGS += --no-builtin-rules --no-print-directory
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-all test-node check format bench-sdk bench-delivery bench-takeover lock setup clean prometheus alertmanager chromium screenshots
+.PHONY: help demo docs test test-all test-node check format bench-sdk bench-delivery bench-takeover lock setup clean prometheus alertmanager chromium screenshots
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' Makefile
@@ -30,7 +30,7 @@ test: check prometheus chromium ## Run all checks and all tests but the slow one
 test-node: $(VENV) ## Test with OpenFeature's providers for JavaScript
 	$(BIN)/python tests/node/run.py
 
-test-all: check prometheus alertmanager chromium ## Run all checks and all tests, the slow ones too
+test-all: check prometheus alertmanager chromium .tools/docs/.made ## Run all checks and all tests, the slow ones too
 	$(BIN)/python -m pytest -n 2 --dist loadgroup $(ARGS)
 
 check: .venv/.dev ## Check format, style, types and layers
@@ -59,7 +59,17 @@ lock: $(UV) ## Lock the dependencies with hashes (ARGS=--upgrade moves to the ne
 	$(LOCK) requirements/runtime.in $(PROJECTS) --no-emit-package wavegate --no-emit-package wavegate-controller \
 		-o requirements/runtime.txt
 	$(LOCK) requirements/dev.in -o requirements/dev.txt
+	$(LOCK) requirements/docs.in -o requirements/docs.txt
 	$(LOCK) requirements/deploy.in -o requirements/deploy.txt
+
+docs: .tools/docs/.made ## Build the site of docs/ in build/docs; a warning, such as a broken link, ends it
+	.tools/docs/bin/python -m sphinx -q -W --keep-going -E -b html -d build/.doctrees docs build/docs
+
+.tools/docs/.made: requirements/docs.txt $(VENV)
+	@echo "Installing what builds the site into .tools/docs"
+	@$(UV) venv --quiet --clear --python $(BIN)/python .tools/docs
+	@$(UV) pip install --quiet --require-hashes --python .tools/docs/bin/python -r $<
+	@touch $@
 
 setup: .venv/.dev prometheus chromium ## Build the environment without running anything
 
