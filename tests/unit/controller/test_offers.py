@@ -3,6 +3,7 @@
 from support.people import person
 from support.rollouts import a_plan, a_rollout
 from wavegate_controller.domain.access import Role
+from wavegate_controller.domain.passport import Stage
 from wavegate_controller.domain.rollout import State
 from wavegate_controller.domain.transitions import Event
 from wavegate_controller.service.offers import offers
@@ -25,6 +26,14 @@ def test_an_engineer_stops_and_an_approver_promotes():
 
     assert Event.ROLL_BACK in engineer
     assert approver - engineer == {Event.PROMOTE}
+
+
+def test_a_feature_that_may_not_scale_is_only_taken_back():
+    found = offers(a_rollout(), by=person(), stage=Stage.PILOT)
+
+    assert found[Event.PROMOTE].why_not == "takes a feature in stage scale, and it is in stage pilot"
+    assert found[Event.ROLL_BACK].is_open
+    assert offers(a_rollout(), by=person(), stage=Stage.SCALE)[Event.PROMOTE].is_open
 
 
 def test_the_author_of_a_rollout_never_approves_it():

@@ -12,6 +12,7 @@ from wavegate_controller.domain.flag import Flag
 from wavegate_controller.domain.forecast import Forecast, forecast
 from wavegate_controller.domain.guardrail import Assessment, explain
 from wavegate_controller.domain.measurement import Measurement
+from wavegate_controller.domain.passport import Passport, Stage
 from wavegate_controller.domain.publication import PublishedRuleset
 from wavegate_controller.domain.record import DecisionRecord
 from wavegate_controller.domain.rollout import WATCHED, Rollout
@@ -19,6 +20,7 @@ from wavegate_controller.ports import UnitOfWork
 from wavegate_controller.service.reasons import reasons_given
 from wavegate_controller.service.rollouts import can_undo
 from wavegate_controller.service.services import Services
+from wavegate_controller.service.stages import is_held
 
 #: How many looks a story reaches back at least; fewer would be no line to look at.
 _LOOKS_SHOWN: Final = 60
@@ -46,10 +48,15 @@ class RolloutView:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class FlagView:
-    """A flag and its newest rollout."""
+    """A flag and its newest rollout.
+
+    Attributes:
+        stage: of the feature; None where stages do not count for it.
+    """
 
     flag: Flag
     rollout: RolloutView | None
+    stage: Stage | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -85,7 +92,7 @@ def overview(
     by.require(Permission.READ, services.environment)
     with services.store.transaction() as work:
         found = work.flags.list(services.environment, after=after, limit=limit, archived=archived)
-        return _flag_views(work, services.environment, found)
+        return _flag_views(services, work, found)
 
 
 def matching(services: Services, text: str, *, limit: int, by: Principal) -> tuple[Sequence[FlagView], int]:
@@ -104,7 +111,7 @@ def matching(services: Services, text: str, *, limit: int, by: Principal) -> tup
         flags.sort(
             key=lambda flag: (not flag.key.casefold().startswith(wanted), wanted not in flag.key.casefold(), flag.key)
         )
-        return _flag_views(work, services.environment, flags[:limit]), max(0, len(flags) - limit)
+        return _flag_views(services, work, flags[:limit]), max(0, len(flags) - limit)
 
 
 def flag_view(services: Services, key: str, *, by: Principal) -> FlagView:
@@ -116,7 +123,7 @@ def flag_view(services: Services, key: str, *, by: Principal) -> FlagView:
     """
     by.require(Permission.READ, services.environment)
     with services.store.transaction() as work:
-        return _flag_view(work, work.flags.get(services.environment, key))
+        return _flag_view(services, work, work.flags.get(services.environment, key))
 
 
 def rollouts(
@@ -212,7 +219,7 @@ def flag_story(
     by.require(Permission.READ, services.environment)
     now = services.clock.now()
     with services.store.transaction() as work:
-        view = _flag_view(work, work.flags.get(services.environment, key))
+        view = _flag_view(services, work, work.flags.get(services.environment, key))
         if view.rollout is None:
             return FlagStory(
                 view=view, now=now, since=now, until=now, decisions=(), measurements=(), delivered=_delivered(services)
@@ -262,9 +269,10 @@ def _find(work: UnitOfWork, environment: str, reference: str) -> Rollout:
         return newest
 
 
-def _flag_views(work: UnitOfWork, environment: str, flags: Sequence[Flag]) -> Sequence[FlagView]:
+def _flag_views(services: Services, work: UnitOfWork, flags: Sequence[Flag]) -> Sequence[FlagView]:
     """As `_flag_view` of each, in a handful of questions to the database however many they are."""
-    newest = work.rollouts.newest(environment)
+    newest = work.rollouts.newest(services.environment)
+    passports = {each.flag_key: each for each in work.passports.list(services.environment)}
     rollouts = {flag.key: newest[flag.key] for flag in flags if flag.key in newest}
     ids = [each.id for each in rollouts.values()]
     latest, moved = work.decisions.newest(ids), work.decisions.newest(ids, moves_only=True)
@@ -279,14 +287,25 @@ def _flag_views(work: UnitOfWork, environment: str, flags: Sequence[Flag]) -> Se
                 moved=moved.get(rollout.id),
                 flag_enabled=flag.enabled,
             ),
+            stage=_stage(services, passports.get(flag.key)),
         )
         for flag in flags
     ]
 
 
-def _flag_view(work: UnitOfWork, flag: Flag) -> FlagView:
+def _flag_view(services: Services, work: UnitOfWork, flag: Flag) -> FlagView:
     newest = next(iter(work.rollouts.list(flag.environment, flag_key=flag.key)), None)
-    return FlagView(flag=flag, rollout=None if newest is None else _rollout_view(work, newest))
+    return FlagView(
+        flag=flag,
+        rollout=None if newest is None else _rollout_view(work, newest),
+        stage=_stage(services, work.passports.find(flag.environment, flag.key)),
+    )
+
+
+def _stage(services: Services, passport: Passport | None) -> Stage | None:
+    if not is_held(services, passport):
+        return None
+    return Stage.DISCOVERY if passport is None else passport.stage
 
 
 def _rollout_view(work: UnitOfWork, rollout: Rollout) -> RolloutView:

@@ -35,7 +35,7 @@ NEEDS_A_COMMENT = frozenset({Event.PROMOTE, Event.APPROVE, Event.REJECT, Event.R
 #: Requests that stand in for what the gates say, or for the signature that the plan asks for.
 _SIGNED_FOR = frozenset({Event.PROMOTE, Event.APPROVE, Event.REJECT})
 #: Requests that may raise exposure: they wait for what other flags must do first.
-_GOES_ON = frozenset({Event.START, Event.PROMOTE, Event.APPROVE, Event.RESTART, Event.UNDO})
+GOES_ON = frozenset({Event.START, Event.PROMOTE, Event.APPROVE, Event.RESTART, Event.UNDO})
 #: For how long a roll back can be taken back. Later it is a new beginning, which is a new test.
 UNDO_WITHIN = timedelta(minutes=10)
 
@@ -199,7 +199,7 @@ def _check_circumstances(
 ) -> Frozen | None:
     """Refuse to raise exposure in a freeze window, and before what another flag must do; the window overridden."""
     surroundings = Surroundings(work, now)
-    if event in _GOES_ON and (waits_for := surroundings.waits_for(before.environment, before.flag_key)):
+    if event in GOES_ON and (waits_for := surroundings.waits_for(before.environment, before.flag_key)):
         raise Conflict(f"rollout {before.id!r} cannot go on: {waits_for}")
     if after.exposure <= before.exposure:
         return None

@@ -27,6 +27,6 @@ def add_confirm(web: Blueprint, services: Services) -> None:
             rollout=rollout,
             latest=view.rollout.latest if view.rollout else None,
             event=Event(event),
-            offer=offers(rollout, by=principal()).get(Event(event)) if rollout else None,
+            offer=offers(rollout, by=principal(), stage=view.stage).get(Event(event)) if rollout else None,
             asks_name=principal().kind is Kind.UNPROVEN,
         )

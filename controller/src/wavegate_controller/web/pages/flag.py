@@ -63,7 +63,7 @@ def flag_page(services: Services, key: str, *, problem: str = "", said: str = ""
     )
     rollout = story.view.rollout.rollout if story.view.rollout else None
     moved = story.view.rollout.moved if story.view.rollout else None
-    offered = offers(rollout, by=principal()) if rollout else {}
+    offered = offers(rollout, by=principal(), stage=story.view.stage) if rollout else {}
     may_edit = principal().may(Permission.EDIT, services.environment)
     told = lines(story.decisions, looks=_LOOKS)
     return render_template(

@@ -7,6 +7,7 @@ from typing import Final
 from flask import Blueprint, render_template, request
 
 from wavegate_controller.domain.access import Permission
+from wavegate_controller.domain.passport import Stage
 from wavegate_controller.identity import here, principal
 from wavegate_controller.service import queries
 from wavegate_controller.service.queries import FlagView
@@ -44,7 +45,9 @@ def add_overview(web: Blueprint, services: Services) -> None:
     def overview() -> str:
         views = queries.overview(here(services), by=principal())
         q, alone = request.args.get("q", "")[:200].strip(), request.args.get("show", "")
-        wanted = [view for view in views if _has(view, q)]
+        stage = request.args.get("stage", "")
+        named = [view for view in views if _has(view, q)]
+        wanted = [view for view in named if stage in ("", view.stage)]
         grouped = group(wanted)
         shown = [
             Group(
@@ -59,6 +62,10 @@ def add_overview(web: Blueprint, services: Services) -> None:
             total=len(views),
             found=len(wanted),
             counts=[(each, title, len(grouped[each])) for each, title in _TITLES.items()],
+            stages=[(each, sum(view.stage is each for view in named)) for each in Stage]
+            if any(view.stage for view in views)
+            else (),
+            stage=stage if stage in list(Stage) else "",
             q=q,
             may_edit=principal().may(Permission.EDIT, here(services).environment),
             alone=alone if alone in _TITLES else "",
