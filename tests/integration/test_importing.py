@@ -1,6 +1,7 @@
 """From another system's export to a controller: imported by the command, applied, and served as the source would."""
 
 import json
+from dataclasses import replace
 
 import pytest
 from click.testing import CliRunner
@@ -104,6 +105,22 @@ def test_what_is_imported_is_applied_and_served(source, world, exported):
     who = [("bob", "NO"), ("ann", "NO"), ("bob", "SE")]
     variants = [evaluate(served, "search", key, None, {"country": country}).variant for key, country in who]
     assert variants == ["on", "off", "off"]
+
+
+def test_where_stages_are_required_who_serves_people_needs_an_exemption(world, exported):
+    api = control_plane.client(replace(world.services, needs_stages=True))
+    file = exported("flagd", EXPORTS["flagd"])
+
+    def applied(*options):
+        documents = list(read_texts(run("flagd", file, *options).stdout))
+        return api.post("/api/v1/configuration/apply", json={"documents": documents, "actor": "ada"})
+
+    refused, taken = applied(), applied("--exempt", "served already")
+    again = applied("--exempt", "served already")
+
+    assert refused.status_code == 409
+    assert taken.status_code == 200, taken.json
+    assert {each["action"] for each in again.json["changes"]} == {"none"}
 
 
 def test_the_report_names_what_is_left_out_and_strict_writes_nothing(exported, tmp_path):

@@ -34,6 +34,9 @@ from wavegate_controller.domain.errors import Invalid
     show_default=True,
     help="The bucketing of the flagd evaluators in use.",
 )
+@click.option(
+    "--exempt", metavar="WHY", help="Let flags that serve people do so without their stages: an admin's to apply."
+)
 @click.option("--report", type=click.Path(path_type=Path), help="A file to write the report to, as JSON.")
 @click.option("--strict", is_flag=True, help="Write nothing and end with 1 if something cannot be carried over.")
 def import_(  # noqa: PLR0913 - one for each option
@@ -45,6 +48,7 @@ def import_(  # noqa: PLR0913 - one for each option
     source_environment: str | None,
     targeting_key: str | None,
     generation: str,
+    exempt: str | None,
     report: Path | None,
     strict: bool,
 ) -> None:
@@ -54,7 +58,10 @@ def import_(  # noqa: PLR0913 - one for each option
     on standard error. Nothing is changed anywhere.
     """
     options = Options(
-        source_environment=source_environment, targeting_key=targeting_key, generation=Generation(generation)
+        source_environment=source_environment,
+        targeting_key=targeting_key,
+        generation=Generation(generation),
+        exempt=exempt,
     )
     try:
         imported = import_flags(source, file.read(), options)

@@ -90,13 +90,21 @@ class PlanTemplateObject(ConfigurationObject):
     spec: PlanTemplateSpec
 
 
+class FlagSpec(FlagDocument):
+    """A flag; its exemption counts when it is made."""
+
+    exempt: str | None = Field(
+        default=None, description="Why a new flag may scale without its stages: an admin's, kept for ever."
+    )
+
+
 class FlagObject(ConfigurationObject):
     """A flag; whether it is stopped is no matter of files."""
 
     model_config = examples({"apiVersion": API_VERSION, "kind": "Flag", "spec": {"key": "ai-summaries"}})
 
     kind: Literal["Flag"]
-    spec: FlagDocument
+    spec: FlagSpec
 
 
 class RolloutObject(ConfigurationObject):

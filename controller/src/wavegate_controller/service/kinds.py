@@ -209,7 +209,7 @@ class FlagKind:
     def fields(self, wanted: FlagObject) -> Fields:
         """What it says, in the form that a flag's own document has."""
         live = _flag_fields(flag_to_document(wanted.spec.to_domain(environment="any", now=_ONCE)))
-        return {name: live[name] for name in _said(wanted.spec, exclude={"key"})}
+        return {name: live[name] for name in _said(wanted.spec, exclude={"key", "exempt"})}
 
     def change(self, work: UnitOfWork, name: Name, wanted: FlagObject, applied: Applied | None) -> Change:
         """What would be done to it."""
@@ -226,7 +226,7 @@ class FlagKind:
     def carry_out(self, act: Act, change: Change, wanted: FlagObject) -> None:
         """By the use-cases of flags."""
         if change.action is Action.CREATE:
-            flags.create_flag(act.services, wanted.spec, by=act.by)
+            flags.create_flag(act.services, wanted.spec, by=act.by, exempt=wanted.spec.exempt)
         elif change.action is Action.UPDATE:
             document = parse(FlagChange, {each.field: each.wanted for each in change.fields})
             flags.change_flag(act.services, change.object.name, document, by=act.by, comment=act.comment)

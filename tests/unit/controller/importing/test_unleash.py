@@ -201,3 +201,15 @@ def test_keys_become_plain_and_two_that_would_be_one_are_told_apart():
 def test_what_is_no_export_is_refused(text):
     with pytest.raises(Invalid):
         import_flags("unleash", text, Options())
+
+
+def test_only_what_serves_people_is_exempt_from_the_stages():
+    flags = [{"name": "served", "enabled": True, "strategies": []}, {"name": "off", "enabled": False}]
+    document = {"version": 2, "features": flags}
+
+    asked, without = Asked("unleash", document), Asked("unleash", document, exempt=None)
+
+    assert asked.spec("served")["exempt"] == "served already"
+    assert "exempt" not in asked.spec("off")
+    assert asked.minded("served") == []
+    assert (without.minded("served"), without.minded("off")) == (["whom it serves"], [])

@@ -45,8 +45,10 @@ def import_flags(source: str, text: str, options: Options) -> Imported:
         carried = fit
     for draft in found.drafts:
         notes += draft.notes
+    if options.exempt is None:
+        notes += [_must_be_exempt(draft) for draft in carried.values() if draft.serves_people]
     segments = [_object("Segment", {"key": name, "condition": asked}) for name, asked in found.segments.items()]
-    flags = [_object("Flag", _spec(name, draft, carried)) for name, draft in carried.items()]
+    flags = [_object("Flag", _spec(name, draft, carried, options.exempt)) for name, draft in carried.items()]
     return Imported(objects=[*segments, *flags], notes=notes)
 
 
@@ -77,7 +79,7 @@ def _named(drafts: Sequence[Draft]) -> dict[str, Draft]:
 def _fits(name: str, draft: Draft, carried: Mapping[str, Draft], notes: list[Note]) -> bool:
     """Whether the flag can be made beside the others; what is wrong is noted."""
     try:
-        read = read_object(_object("Flag", _spec(name, draft, carried)))
+        read = read_object(_object("Flag", _spec(name, draft, carried, None)))
         assert isinstance(read, FlagObject)  # noqa: S101 - it says so itself
         read.spec.to_domain(environment="imported", now=_SOME_TIME)
     except CannotCarry as lost:
@@ -90,7 +92,7 @@ def _fits(name: str, draft: Draft, carried: Mapping[str, Draft], notes: list[Not
     return False
 
 
-def _spec(name: str, draft: Draft, carried: Mapping[str, Draft]) -> dict[str, Any]:
+def _spec(name: str, draft: Draft, carried: Mapping[str, Draft], exempt: str | None) -> dict[str, Any]:
     here = {each.key: key for key, each in carried.items()}
     prerequisites = []
     for need in draft.needs:
@@ -98,9 +100,19 @@ def _spec(name: str, draft: Draft, carried: Mapping[str, Draft]) -> dict[str, An
             raise CannotCarry("prerequisites", f"it needs {need.flag}, which is not imported", "import that one, too")
         key = here[need.flag]
         prerequisites.append({"flag": key, "variants": need.variants(carried[key])})
-    return draft.spec(name, prerequisites)
+    return draft.spec(name, prerequisites, exempt)
 
 
 def _object(kind: str, spec: Mapping[str, Any]) -> dict[str, Any]:
     # Through JSON, so that no part is the same object as another: YAML would write an alias for it.
     return {"apiVersion": API_VERSION, "kind": kind, "spec": json.loads(json.dumps(spec))}
+
+
+def _must_be_exempt(draft: Draft) -> Note:
+    return Note(
+        flag=draft.key,
+        construct="whom it serves",
+        why="it serves people already, and a controller that requires the stages lets a new flag serve a pilot only",
+        instead="import with --exempt REASON and apply as an admin, or serve them once it is production-ready",
+        is_lost=False,
+    )

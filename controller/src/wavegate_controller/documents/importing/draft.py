@@ -84,7 +84,13 @@ class Draft:
         """Whether a hash decides for anybody."""
         return self._split_by is not None
 
-    def spec(self, key: str, prerequisites: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    @property
+    def serves_people(self) -> bool:
+        """Whether anybody gets anything but the default variant."""
+        listed = any(keys for variant, keys in self.allow.items() if variant != self.default_variant)
+        return listed or any(rule["serve"] != self.default_variant for rule in self.rules)
+
+    def spec(self, key: str, prerequisites: Sequence[Mapping[str, Any]], exempt: str | None) -> dict[str, Any]:
         """The flag's fields, without those that say nothing."""
         by, salt = self._split_by or (None, None)
         fields: dict[str, Any] = {
@@ -98,6 +104,7 @@ class Draft:
             "prerequisites": list(prerequisites),
             "allow": self.allow,
             "rules": self.rules,
+            "exempt": exempt if self.serves_people else None,
         }
         return {name: value for name, value in fields.items() if value not in (None, "", [], {})}
 

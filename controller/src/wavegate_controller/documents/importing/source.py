@@ -16,11 +16,13 @@ class Options:
         source_environment: which of the source's environments, where its document has several.
         targeting_key: the source's attribute that apps will give as targeting key.
         generation: the bucketing of the flagd evaluators in use.
+        exempt: why the flags that serve people need not go through the stages.
     """
 
     source_environment: str | None = None
     targeting_key: str | None = None
     generation: Generation = Generation.V3
+    exempt: str | None = None
 
 
 @dataclass(kw_only=True)
