@@ -107,6 +107,11 @@ class RemoteController:
         """Where a feature stands, and what it lacks."""
         return self._ask("GET", f"flags/{_segment(key)}/passport")
 
+    def stage_document(self, key: str, stage: str | None = None) -> Document:
+        """What a stage has to show, as Markdown."""
+        query = {"stage": stage} if stage else {}
+        return self._ask("GET", f"flags/{_segment(key)}/passport/document", query=query)
+
     def write_stage(self, key: str, stage: str, part: Mapping[str, Any], *, actor: str | None = None) -> Document:
         """Write down what a stage asks for."""
         return self._ask("PUT", f"flags/{_segment(key)}/passport/{stage}", body=_signed(actor, part))

@@ -20,6 +20,7 @@ COMMANDS = {
     "list_stale_flags": "flag stale",
     "show_portfolio": "stage portfolio",
     "show_passport": "stage show",
+    "show_stage_document": "stage document",
     "write_discovery": "stage write",
     "write_proof_of_concept": "stage write",
     "write_pilot": "stage write",

@@ -19,7 +19,13 @@ from wavegate_controller.documents.passports import (
     passport_to_document,
 )
 from wavegate_controller.documents.reading import examples
-from wavegate_controller.documents.stages import PassportShown, PilotLeftShown, PortfolioShown
+from wavegate_controller.documents.stages import (
+    PassportShown,
+    PilotLeftShown,
+    PortfolioShown,
+    StageDocumentShown,
+    StageName,
+)
 from wavegate_controller.domain.access import Permission, Principal
 from wavegate_controller.domain.errors import Conflict, StaleVersion
 from wavegate_controller.domain.passport import Missing, Outcome, ReadinessItem, Stage, Unmet
@@ -34,6 +40,12 @@ class Part(Act):
     """What every part of a passport is signed with."""
 
     version: int | None = Field(default=None, ge=0, description="Of the passport that was read, 0 for none.")
+
+
+class StageQuery(Query):
+    """Which stage."""
+
+    stage: StageName | None = Field(default=None, description="By default the present one.")
 
 
 class SignedDiscovery(DiscoveryDocument, Part):
@@ -89,6 +101,13 @@ def show_portfolio(services: Services, by: Principal, query: Query) -> ResponseR
 def show_passport(services: Services, by: Principal, key: str) -> ResponseReturnValue:
     """With all that its stages asked for, what the present one lacks, and every decision."""
     return _shown(service.get_passport(services, key, by=by))
+
+
+@passports.get("/flags/{key}/passport/document", "Show what a stage has to show", answer=StageDocumentShown)
+def show_stage_document(services: Services, by: Principal, key: str, query: StageQuery) -> ResponseReturnValue:
+    """As Markdown, for people outside of Wavegate."""
+    stage = None if query.stage is None else Stage(query.stage)
+    return {"flag": key, "markdown": service.stage_document(services, key, stage, by=by)}
 
 
 @passports.put(

@@ -44,6 +44,16 @@ def portfolio(session: Session) -> None:
 
 @stage.command
 @click.argument("flag")
+@click.argument("of", metavar="[STAGE]", type=_ALL, required=False)
+@speaks_to_controller
+def document(session: Session, flag: str, of: str | None) -> None:
+    """What a stage has to show, as Markdown: the case, the assessment, go or no-go, the readiness, the way to scale."""
+    found = session.controller.stage_document(flag, of)
+    session.show(found, found["markdown"].rstrip("\n"))
+
+
+@stage.command
+@click.argument("flag")
 @click.argument("part_of", metavar="STAGE", type=_NAMES)
 @click.argument("fields", metavar="[FIELD=VALUE]...", nargs=-1)
 @click.option("-f", "--file", type=click.File(encoding="utf-8"), help="The whole part as YAML or JSON; - for stdin.")

@@ -66,6 +66,13 @@ class PortfolioShown(Shown):
     stages: list[StageCountShown]
 
 
+class StageDocumentShown(Shown):
+    """What a stage has to show."""
+
+    flag: str
+    markdown: str
+
+
 class PilotLeftShown(Shown):
     """The pilot after somebody left it."""
 

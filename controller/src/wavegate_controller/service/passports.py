@@ -5,11 +5,14 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from wavegate.evaluation import Pilot
+from wavegate_controller.documents.passport_texts import stage_to_markdown
 from wavegate_controller.documents.passports import PARTS, PartDocument, part_to_document
 from wavegate_controller.domain import passport as domain
 from wavegate_controller.domain.access import Permission, Principal
+from wavegate_controller.domain.counts import BAD_METRIC, REQUESTS_METRIC
 from wavegate_controller.domain.errors import Conflict, Invalid, NotFound, StaleVersion
 from wavegate_controller.domain.flag import Flag, PilotCohort
+from wavegate_controller.domain.measurement import Value
 from wavegate_controller.domain.passport import (
     FEWEST_PEOPLE,
     MOST_PEOPLE,
@@ -23,6 +26,7 @@ from wavegate_controller.domain.passport import (
 )
 from wavegate_controller.domain.publication import PublishedRuleset
 from wavegate_controller.domain.rollout import ENDED
+from wavegate_controller.domain.small_samples import sentence
 from wavegate_controller.ports import UnitOfWork
 from wavegate_controller.service.auditing import note
 from wavegate_controller.service.flags import check_frozen
@@ -106,6 +110,25 @@ def portfolio(services: Services, *, by: Principal) -> Portfolio:
         reached={stage: sum(_has_reached(each, stage) for each in of_all) for stage in Stage},
         ended={stage: sum(each.has_ended and each.stage is stage for each in of_all) for stage in Stage},
         now=services.clock.now(),
+    )
+
+
+def stage_document(services: Services, key: str, stage: Stage | None, *, by: Principal) -> str:
+    """What a stage has to show, as Markdown; by default the present one.
+
+    Raises:
+        NotFound: there is no such flag.
+        Forbidden: they may not see it.
+    """
+    view = get_passport(services, key, by=by)
+    wanted = stage or view.passport.stage
+    return stage_to_markdown(
+        view.passport,
+        wanted,
+        now=services.clock.now(),
+        findings=view.findings,
+        missing=view.missing,
+        usage=_usage(services, view.passport) if wanted is Stage.PILOT else (),
     )
 
 
@@ -293,6 +316,29 @@ def _change(
     if ruleset is not None:
         services.sink.publish(ruleset)
     return get_passport(services, key, by=by)
+
+
+def _usage(services: Services, passport: Passport) -> Sequence[str]:
+    """What is seen of the pilot in the apps' counters, and what so few can show."""
+    with services.store.transaction() as work:
+        flag = work.flags.get(passport.environment, passport.flag_key)
+    if flag.pilot is None:
+        return ["no pilot is served now"]
+    matchers = f'{{flag="{flag.key}",variant="{flag.pilot.variant}",cohort="targeted"}}'
+    requests, bad = (_total(services, f"sum({metric}{matchers})") for metric in (REQUESTS_METRIC, BAD_METRIC))
+    if requests is None or bad is None:
+        return ["the metrics server has no counts of it"]
+    left = len(flag.pilot.people.opted_out)
+    return [
+        f"{len(flag.pilot.people.keys) - left} people take part, {left} have left",
+        sentence(min(bad, requests), requests, what="bad outcomes", whom="requests"),
+        "requests of one person are not independent of each other: take the bound for a floor",
+    ]
+
+
+def _total(services: Services, promql: str) -> int | None:
+    answer = services.provider.query(promql, at=services.clock.now())
+    return round(answer.value) if isinstance(answer, Value) else None
 
 
 def _follow(work: UnitOfWork, flag: Flag, after: Passport, *, by: Principal, now: datetime) -> PublishedRuleset | None:

@@ -2,7 +2,14 @@
 
 from typing import Final
 
-STYLES: Final = ("css/tokens.css", "css/components.css", "css/pages.css", "css/charts.css", "css/tools.css")
+STYLES: Final = (
+    "css/tokens.css",
+    "css/components.css",
+    "css/pages.css",
+    "css/charts.css",
+    "css/tools.css",
+    "css/stages.css",
+)
 SCRIPTS: Final = ("vendor/htmx.min.js", "vendor/idiomorph-ext.min.js")
 #: Where there is something to draw.
 CHART_SCRIPTS: Final = ("vendor/uPlot.iife.min.js",)

@@ -17,6 +17,7 @@ from wavegate_controller.web.pages.overview import add_overview
 from wavegate_controller.web.pages.playground import add_playground
 from wavegate_controller.web.pages.search import add_search
 from wavegate_controller.web.pages.settings import add_settings
+from wavegate_controller.web.pages.stages import add_stages
 
 PAGES: Final[Sequence[Callable[[Blueprint, Services], None]]] = (
     add_overview,
@@ -30,4 +31,5 @@ PAGES: Final[Sequence[Callable[[Blueprint, Services], None]]] = (
     add_decisions,
     add_editing,
     add_settings,
+    add_stages,
 )
