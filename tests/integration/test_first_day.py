@@ -67,7 +67,7 @@ def url(said):
     form = fields | {"password": PASSWORD, "again": PASSWORD}
     assert browser.post(link, data=form, headers={"Origin": address}, timeout=10).status_code == 200
     assert browser.get(f"{address}/account", timeout=10).ok
-    csrf = re.search(r'name="wavegate-csrf" content="(\w+)"', browser.get(address, timeout=10).text)[1]
+    csrf = re.search(r'name="csrf" value="([^"]+)"', browser.get(address, timeout=10).text)[1]
     assert browser.post(f"{address}/logout", data={}, headers={"Origin": address}, timeout=10).status_code == 403
     assert browser.post(f"{address}/logout", data={"csrf": csrf}, headers={"Origin": address}, timeout=10).ok
     return address

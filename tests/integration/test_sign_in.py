@@ -65,7 +65,7 @@ def cookie(browser):
 
 
 def csrf(browser):
-    return re.search(r'name="wavegate-csrf" content="(\w+)"', browser.get("/").text)[1]
+    return re.search(r'name="csrf" value="([^"]+)"', browser.get("/").text)[1]
 
 
 def token(world, roles, *, by=ADMIN, **more):
