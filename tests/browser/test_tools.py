@@ -159,3 +159,19 @@ def test_targeting_is_edited_by_keyboard_and_read_as_a_sentence(controller, open
         other.goto(controller.url + "/flags/ai-answers/targeting")
         axe(other)
         assert other.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+@pytest.mark.slow
+def test_a_plan_is_checked_and_created_and_fits_a_phone(controller, open_window, axe):
+    controller.remote.create_flag({"key": "ai-answers"})
+    page = open_window(viewport={"width": 390, "height": 844})
+    page.goto(controller.url + "/flags/ai-answers/rollouts/new")
+
+    page.get_by_role("button", name="Check the plan").click()
+    expect(page.locator("#gates")).to_contain_text("Rolls back when")
+    axe(page)
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    page.get_by_role("button", name="Create the draft").click()
+
+    expect(page).to_have_url(controller.url + "/flags/ai-answers")
+    assert controller.remote.rollout("ai-answers")["state"] == "draft"

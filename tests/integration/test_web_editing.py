@@ -247,3 +247,88 @@ def test_a_viewer_may_not_open_the_targeting(world):
 
     assert pages_for(world.services, Role.VIEWER).get(TARGETING).status_code == 403
     assert pages_for(world.services, Role.VIEWER).post(TARGETING, data={"version": "1"}).status_code == 403
+
+
+PLAN = "/flags/ai-summaries/rollouts/new"
+WAVES = {
+    "candidate": "on",
+    "percent": ["20", "100", ""],
+    "bake": ["5m", "5m", "5m"],
+    "approvers": ["2", "0", "0"],
+    "gates": "- type: error_rate\n- type: threshold\n  name: p95\n  query: 'p95{flag=\"{{flag}}\"}'\n"
+    "  operator: '<'\n  limit: 0.8\n",
+    "interval": "15s",
+    "on_breach": "roll_back",
+}
+
+
+def rollouts_of(world):
+    with world.services.store.transaction() as work:
+        return work.rollouts.list("production", flag_key="ai-summaries")
+
+
+def test_a_plan_is_checked_against_the_data_there_are_and_then_created_as_a_draft(world, browser):
+    world.flag()
+
+    checked = browser.post(PLAN, data=WAVES | {"do": "review"})
+    nothing_yet = rollouts_of(world)
+    created = sent(browser, PLAN, checked.text, **WAVES, do="save")
+
+    said = text_of(checked.text)
+    (rollout,) = rollouts_of(world)
+    assert "Passes while p95 is below 0.8. Rolls back when 2 of the last 3 looks are 0.8 or above." in said
+    assert "Now: 0.3" in said
+    assert 'p95{flag="ai-summaries"}' in said
+    assert "Nobody can say: the traffic" in said
+    assert "wavegate backtest -f - --from 7d" in said
+    assert (list(nothing_yet), created.status_code) == ([], 303)
+    assert ([wave.weight for wave in rollout.plan.waves], rollout.plan.waves[0].approvers) == ([20_000, 100_000], 2)
+    assert rollout.state.value == "draft"
+
+
+def test_a_plan_is_checked_while_the_metrics_server_is_away(world, browser):
+    world.flag()
+    world.metrics.away = True
+
+    said = text_of(browser.post(PLAN, data=WAVES | {"do": "review"}).text)
+
+    assert "Now: cannot be measured: connection refused" in said
+    assert "Nobody can say: the metrics server cannot be asked: connection refused." in said
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({"percent": ["20", "10", ""]}, "waves-error"),
+        ({"percent": ["much", "", ""]}, "waves-error"),
+        ({"gates": "- type: nonsense"}, "field-gates-error"),
+        ({"gates": "a: ["}, "field-gates-error"),
+        ({"gates": "errors"}, "Is no list"),
+        ({"interval": "often"}, "field-interval-error"),
+    ],
+)
+def test_what_is_wrong_with_a_plan_is_said_at_its_field_and_kept(world, browser, fields, said):
+    world.flag()
+
+    answer = browser.post(PLAN, data=WAVES | fields | {"do": "review"})
+
+    assert answer.status_code == 422
+    assert said in answer.text
+    assert 'value="5m"' in answer.text
+    assert list(rollouts_of(world)) == []
+
+
+def test_a_preset_is_added_to_the_gates(world, browser):
+    world.flag()
+
+    page = browser.post(PLAN, data=WAVES | {"do": "preset", "preset": "cost:wavegate"}).text
+
+    assert "- preset: cost\n  source: wavegate\n  limit: 0.02" in page
+    assert "name: p95" in page
+
+
+def test_a_viewer_may_plan_no_rollout(world):
+    world.flag()
+
+    assert pages_for(world.services, Role.VIEWER).get(PLAN).status_code == 403
+    assert pages_for(world.services, Role.VIEWER).post(PLAN, data=WAVES).status_code == 403
