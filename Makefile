@@ -15,7 +15,7 @@ export UV_PYTHON_DOWNLOADS := never
 export UV_SYSTEM_CERTS := true
 MAKEFLAGS += --no-builtin-rules --no-print-directory
 .DELETE_ON_ERROR:
-.PHONY: help demo docs test test-all test-node check format bench-sdk bench-delivery bench-takeover lock setup clean prometheus alertmanager chromium screenshots
+.PHONY: help dist check-deploy sbom demo docs test test-all test-node check format bench-sdk bench-delivery bench-takeover lock setup clean prometheus alertmanager chromium screenshots
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' Makefile
@@ -71,6 +71,17 @@ docs: .tools/docs/.made ## Build the site of docs/ in build/docs; a warning, suc
 	@$(UV) pip install --quiet --require-hashes --python .tools/docs/bin/python -r $<
 	@touch $@
 
+dist: $(UV) ## Build the wheels of both distributions into dist/
+	@rm -rf dist
+	$(UV) build --quiet --wheel --out-dir dist sdk
+	$(UV) build --quiet --wheel --out-dir dist controller
+
+check-deploy: .tools/deploy/.made prometheus alertmanager ## Check what deploy/ holds, as far as that goes without a container engine
+	.tools/deploy/bin/python scripts/check-deploy
+
+sbom: .tools/deploy/.made ## Write what the controller consists of to dist/: CycloneDX, and a list of licences
+	.tools/deploy/bin/python scripts/sbom
+
 setup: .venv/.dev prometheus chromium ## Build the environment without running anything
 
 clean: ## Remove the environment, the fetched tools and the caches
@@ -96,6 +107,11 @@ endef
 .venv/.dev: $(VENV) requirements/runtime.txt requirements/dev.txt $(PROJECTS) $(ASSETS)
 	$(call install,requirements/runtime.txt requirements/dev.txt)
 	@touch .venv/.runtime
+
+.tools/deploy/.made: requirements/deploy.txt | $(UV)
+	@python=$$(scripts/find-python "$(PYTHON)") && $(UV) venv --quiet --clear --python "$$python" .tools/deploy
+	@$(UV) pip sync --quiet --require-hashes --python .tools/deploy/bin/python requirements/deploy.txt
+	@touch $@
 
 $(VENV): | $(UV)
 	@python=$$(scripts/find-python "$(PYTHON)") && $(UV) venv --quiet --clear --python "$$python" .venv
