@@ -128,6 +128,18 @@ class RemoteController:
         """Take somebody out of the pilot."""
         return self._ask("POST", f"flags/{_segment(key)}/pilot/leave", body=_signed(actor, document))
 
+    def begin_drill(self, key: str, *, actor: str | None = None, comment: str = "") -> Document:
+        """Report a breach that is made up."""
+        return self._ask("POST", f"flags/{_segment(key)}/drill", body=_signed(actor, {"comment": comment}))
+
+    def look_at_drill(self, key: str, *, actor: str | None = None) -> Document:
+        """How far the drill of a flag is."""
+        return self._ask("POST", f"flags/{_segment(key)}/drill/look", body=_signed(actor, {}))
+
+    def abort_drill(self, key: str, *, actor: str | None = None) -> Document:
+        """End the drill of a flag."""
+        return self._ask("POST", f"flags/{_segment(key)}/drill/abort", body=_signed(actor, {}))
+
     def segments(self) -> list[Document]:
         """All segments."""
         return list(self.pages("segments"))

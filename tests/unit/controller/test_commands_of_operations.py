@@ -18,6 +18,9 @@ EXEMPT = {
 #: Operations whose command has other words than theirs.
 COMMANDS = {
     "list_stale_flags": "flag stale",
+    "begin_drill": "drill",
+    "look_at_drill": "drill",
+    "abort_drill": "drill",
     "show_portfolio": "stage portfolio",
     "show_passport": "stage show",
     "show_stage_document": "stage document",

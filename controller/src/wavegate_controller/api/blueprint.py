@@ -16,6 +16,7 @@ from wavegate_controller.api.catalog import freezes, plans, segments
 from wavegate_controller.api.configuration import configuration
 from wavegate_controller.api.decisions import decisions
 from wavegate_controller.api.delivery import delivery
+from wavegate_controller.api.drills import drills
 from wavegate_controller.api.events import events
 from wavegate_controller.api.flags import flags
 from wavegate_controller.api.health import health
@@ -40,6 +41,7 @@ document: Final = Operations("document", "This description of the API.", is_open
 OPERATIONS: Final = (
     flags,
     passports,
+    drills,
     segments,
     rollouts,
     plans,
