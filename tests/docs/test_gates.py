@@ -30,8 +30,8 @@ KINDS = {
     "Presets": documents.PresetDocument,
     "Silence": documents.SilenceDocument,
 }
-COMMON = {"type", "name", "on_no_data", "on_cannot_measure"}
-LOOKS = set(LookingGate.__dataclass_fields__) - {"name", "on_no_data", "on_cannot_measure"}
+COMMON = {"type", "name", "on_no_data", "on_cannot_measure", "dry_run"}
+LOOKS = set(LookingGate.__dataclass_fields__) - COMMON
 
 
 def section(title: str) -> str:

@@ -4,7 +4,7 @@ import pytest
 
 from support import control_plane
 from support.people import person
-from wavegate_controller.service.environments import describe_environment
+from wavegate_controller.service.environments import change_environment
 
 ADA = {"actor": "ada", "comment": "seen enough"}
 FLAG = {"key": "ai-summaries", "description": "Summaries", "variants": {"on": True, "off": False}}
@@ -252,7 +252,7 @@ def test_an_environment_and_what_is_in_it_are_applied_together(api):
 
 def test_an_environment_that_was_described_by_hand_is_shown_as_drift(api, world):
     ask(api, "apply", STAGING)
-    describe_environment(world.services, "staging", description="by hand", by=person("grace"))
+    change_environment(world.services, "staging", description="by hand", by=person("grace"))
 
     planned = ask(api, "plan", STAGING)
     ask(api, "apply", STAGING)

@@ -233,6 +233,10 @@ class RemoteController:
         """What the next wave will cost."""
         return self._ask("GET", f"rollouts/{_segment(reference)}/forecast")
 
+    def comparison(self, reference: str) -> Document:
+        """What a dry run would have done, beside what was done."""
+        return self._ask("GET", f"rollouts/{_segment(reference)}/comparison")
+
     def explanation(self, decision_id: int) -> Document:
         """A decision made again from its evidence."""
         return self._ask("GET", f"decisions/{decision_id}/explanation")
@@ -406,6 +410,13 @@ class RemoteController:
     def environments(self) -> list[Document]:
         """Those that one may see, by name."""
         return list(self.pages("environments"))
+
+    def change_environment(
+        self, name: str, change: Document, *, actor: str | None = None, comment: str = ""
+    ) -> Document:
+        """Its description, or whether it is in dry run."""
+        body = _signed(actor, change | {"comment": comment})
+        return self._ask("PATCH", f"environments/{_segment(name)}", body=body)
 
     def create_environment(self, name: str, description: str, *, actor: str | None = None) -> Document:
         """A new one."""

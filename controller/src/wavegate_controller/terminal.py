@@ -73,6 +73,36 @@ def forecast_table(document: Document) -> RenderableType:
     return Group(Text(f"{document['rollout']}: at {document['percent']:g} % of the users"), table)
 
 
+_OUTCOMES: Final = {
+    "agreed": ("agreed", "green"),
+    "later": ("people later", "yellow"),
+    "earlier": ("people earlier", "yellow"),
+    "missed": ("missed by the dry run", "bold red"),
+    "false_alarm": ("false alarm", "bold red"),
+    "open": ("nobody has acted yet", "cyan"),
+}
+
+
+def comparison_table(document: Document) -> RenderableType:
+    """What a dry run would have done beside what was done, and how they lie to each other."""
+    table = plain_table("wave", "outcome", "the dry run", "was done")
+    table.add_column("why", ratio=1, overflow="fold")
+    for each in document["compared"]:
+        would, did = each["would"], each["did"]
+        said, style = _OUTCOMES[each["outcome"]]
+        table.add_row(
+            "" if each["wave"] is None else f"{each['wave']}",
+            Text(said, style),
+            "would hold" if would is None else f"would {_command(would['event'])}, {_clock(would['at'])}",
+            "nothing" if did is None else f"{_command(did['event'])}, {_clock(did['at'])}",
+            _text((would or did)["sentence"]),
+        )
+    if not table.row_count:
+        return Text("nothing to compare: the dry run has noted nothing, and nobody has moved it")
+    counted = ", ".join(f"{_OUTCOMES[name][0]} {number}" for name, number in document["outcomes"].items() if number)
+    return Group(Text(f"{document['rollout']}: {counted}"), table)
+
+
 def rollout_panel(
     document: Document, *, decisions: Sequence[Document] = (), now: datetime | None = None
 ) -> RenderableType:

@@ -57,6 +57,7 @@ COMMANDS = {
     "list_presets": "gate presets",
     "list_delivered_revisions": "delivery list",
     "list_clients": "delivery clients",
+    "change_environment": "environment set",
     "show_status": "status",
 }
 

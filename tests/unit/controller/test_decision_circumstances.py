@@ -122,7 +122,7 @@ def test_nothing_automatic_moves_what_is_pinned(verdicts, state, on_breach, wave
     assert (after.state, after.wave, after.weight) == (rollout.state, rollout.wave, rollout.weight)
 
 
-@pytest.mark.parametrize("event", sorted(set(Event) - {Event.TICK, Event.ALERT}))
+@pytest.mark.parametrize("event", sorted(set(Event) - {Event.TICK, Event.ALERT, Event.DRY_RUN}))
 def test_the_automatic_actor_is_refused_whatever_would_undo_a_pin(event: Event):
     with pytest.raises(EventRefused):
         apply_automatic(a_rollout(pin=PIN), event, now=BAKED, pause_reason=PauseReason.BREACH)

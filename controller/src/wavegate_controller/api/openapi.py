@@ -37,6 +37,7 @@ _PARTS: Final = {
     "token": ("Id of the token.", "3f0c9a71b2d4"),
     "sdk_key": ("Id of the key.", "3f0c9a71b2d4"),
     "decision": ("Of the decision.", "17"),
+    "name": ("Of the environment.", "staging"),
 }
 _TITLES: Final = {
     HTTPStatus.BAD_REQUEST: "The body is not JSON",

@@ -8,7 +8,7 @@ from flask.typing import ResponseReturnValue
 
 from wavegate_controller.api.operations import Operations
 from wavegate_controller.api.paging import Page, PageQuery, page
-from wavegate_controller.api.reading import NewEnvironment
+from wavegate_controller.api.reading import ChangedEnvironment, NewEnvironment
 from wavegate_controller.documents.people import (
     CredentialShown,
     DeviceDocument,
@@ -236,9 +236,25 @@ def list_environments(services: Services, by: Principal, query: PageQuery) -> Re
 )
 def create_environment(services: Services, by: Principal, body: NewEnvironment) -> ResponseReturnValue:
     """Without flags, and ready for apps at once."""
-    made = environments.create_environment(services, body.name, description=body.description, by=by)
+    made = environments.create_environment(
+        services, body.name, description=body.description, dry_run=body.dry_run, by=by
+    )
     location = url_for(".list_flags", environment=made.name)
     return environment_to_document(made), 201, {"Location": location}
+
+
+@environments_of.patch(
+    "/environments/{name}",
+    "Describe an environment anew, or begin or end its dry run",
+    answer=EnvironmentShown,
+    permission=_GIVE,
+)
+def change_environment(services: Services, by: Principal, name: str, body: ChangedEnvironment) -> ResponseReturnValue:
+    """In a dry run nothing but people moves its rollouts; what would have been done is recorded."""
+    changed = environments.change_environment(
+        services, name, description=body.description, dry_run=body.dry_run, by=by, comment=body.comment
+    )
+    return environment_to_document(changed)
 
 
 def _credentials(services: Services, found: Sequence[Credential], query: PageQuery) -> ResponseReturnValue:

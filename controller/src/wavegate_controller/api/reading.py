@@ -16,7 +16,7 @@ from wavegate_controller.documents import (
     TemplateDocument,
     parse,
 )
-from wavegate_controller.documents.catalog import EnvironmentDocument
+from wavegate_controller.documents.catalog import EnvironmentChange, EnvironmentDocument
 from wavegate_controller.documents.reading import Document, examples
 from wavegate_controller.domain.errors import Invalid
 
@@ -67,6 +67,13 @@ class NewEnvironment(EnvironmentDocument, Signable):
     """An environment to make, signed perhaps."""
 
     actor: str | None = Field(default=None, description="Who asks; left out where a token says it.")
+
+
+class ChangedEnvironment(EnvironmentChange, Signable):
+    """What is to be different about an environment, signed."""
+
+    actor: str | None = Field(default=None, description="Who asks; left out where a token says it.")
+    comment: str = Field(default="", description="Why.")
 
 
 class ChangedFlag(FlagChange):

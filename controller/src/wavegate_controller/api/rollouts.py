@@ -11,14 +11,14 @@ from wavegate_controller.api.operations import Handler, Operations
 from wavegate_controller.api.paging import Page, PageQuery, page
 from wavegate_controller.api.reading import Act, Judged, PinIt, Raise, SignedRollout
 from wavegate_controller.documents import decision_to_document, rollout_to_document
-from wavegate_controller.documents.outlooks import forecast_to_document
+from wavegate_controller.documents.outlooks import comparison_to_document, forecast_to_document
 from wavegate_controller.documents.plans import weight_of
-from wavegate_controller.documents.shown import DecisionShown, NextWaveShown, RolloutShown
+from wavegate_controller.documents.shown import ComparisonShown, DecisionShown, NextWaveShown, RolloutShown
 from wavegate_controller.domain.access import Permission, Principal
 from wavegate_controller.domain.errors import Conflict, EventRefused, Invalid, NotFound, StaleVersion
 from wavegate_controller.domain.transitions import REQUESTS, Event
 from wavegate_controller.domain.verdict import VerdictKind
-from wavegate_controller.service import queries, reasons
+from wavegate_controller.service import dry_runs, queries, reasons
 from wavegate_controller.service import rollouts as service
 from wavegate_controller.service.queries import RolloutView
 from wavegate_controller.service.services import Services
@@ -90,6 +90,17 @@ def forecast_rollout(services: Services, by: Principal, reference: str) -> Respo
     """An hour of it beside stable, going by what this wave has counted at its latest look."""
     view = queries.rollout_view(services, reference, by=by)
     return forecast_to_document(view.rollout, queries.forecast_of(view))
+
+
+@rollouts.get(
+    "/rollouts/{reference}/comparison",
+    "Compare what a dry run would have done with what was done",
+    answer=ComparisonShown,
+)
+def compare_rollout(services: Services, by: Principal, reference: str) -> ResponseReturnValue:
+    """Where people agreed with it, acted later or earlier, saw more than it did, or went on in spite of it."""
+    rollout = queries.rollout_view(services, reference, by=by).rollout
+    return comparison_to_document(rollout.id, dry_runs.compare_rollout(services, rollout.id, by=by))
 
 
 @rollouts.post(

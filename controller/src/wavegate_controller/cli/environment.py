@@ -3,7 +3,7 @@
 import click
 from rich.markup import escape
 
-from wavegate_controller.cli.session import Session, speaks_to_controller
+from wavegate_controller.cli.session import Session, signed, speaks_to_controller
 from wavegate_controller.remote import Document
 from wavegate_controller.terminal import plain_table
 
@@ -31,8 +31,37 @@ def create(session: Session, *, name: str, description: str, signer: str | None)
     _show(session, [session.controller.create_environment(name, description, actor=actor)])
 
 
+@environment.command("set")
+@click.argument("environment_name", metavar="NAME")
+@click.option("--description", help="What it is for.")
+@click.option("--dry-run/--no-dry-run", default=None, help="Whether its rollouts are only judged; people move them.")
+@signed
+@speaks_to_controller
+def change(
+    session: Session,
+    *,
+    environment_name: str,
+    description: str | None,
+    dry_run: bool | None,
+    name: str | None,
+    comment: str,
+) -> None:
+    """Describe it anew, or begin or end its dry run."""
+    wanted = {"description": description, "dry_run": dry_run}
+    changed = {field: value for field, value in wanted.items() if value is not None}
+    if not changed:
+        raise click.UsageError("say what to change: --description, --dry-run or --no-dry-run")
+    actor = session.signature(name)
+    _show(session, [session.controller.change_environment(environment_name, changed, actor=actor, comment=comment)])
+
+
 def _show(session: Session, items: list[Document]) -> None:
-    table = plain_table("name", "description", "since")
+    table = plain_table("name", "description", "since", "acts")
     for each in items:
-        table.add_row(escape(each["name"]), escape(each["description"]), each["created_at"][:10])
+        table.add_row(
+            escape(each["name"]),
+            escape(each["description"]),
+            each["created_at"][:10],
+            "no, dry run" if each["dry_run"] else "yes",
+        )
     session.show(items, table)

@@ -11,7 +11,13 @@ from wavegate_controller.cli.watching import watch_all, watch_one
 from wavegate_controller.clock import SystemClock
 from wavegate_controller.documents import RolloutDocument, parse_text, plan_to_document
 from wavegate_controller.domain.transitions import Event
-from wavegate_controller.terminal import decisions_table, forecast_table, rollout_panel, rollouts_table
+from wavegate_controller.terminal import (
+    comparison_table,
+    decisions_table,
+    forecast_table,
+    rollout_panel,
+    rollouts_table,
+)
 
 #: What a person may ask of a rollout, as its help says it.
 ACTS: Final = {
@@ -114,6 +120,15 @@ def forecast(session: Session, reference: str) -> None:
     """What the next wave will cost an hour, going by this one."""
     document = session.controller.forecast(reference)
     session.show(document, forecast_table(document))
+
+
+@rollout.command
+@click.argument("reference")
+@speaks_to_controller
+def compare(session: Session, reference: str) -> None:
+    """What a dry run would have done, beside what people did."""
+    document = session.controller.comparison(reference)
+    session.show(document, comparison_table(document))
 
 
 @rollout.command

@@ -29,6 +29,16 @@ class EnvironmentDocument(Document):
 
     name: str = Field(description="Such as staging; never changes.")
     description: str = ""
+    dry_run: bool = Field(default=False, description="Whether its rollouts are only judged; people move them.")
+
+
+class EnvironmentChange(Document):
+    """What is to be different about an environment; what is left out stays."""
+
+    model_config = examples({"dry_run": True})
+
+    description: str | None = None
+    dry_run: bool | None = Field(default=None, description="Whether its rollouts are only judged; people move them.")
 
 
 class SegmentDocument(Document):

@@ -51,6 +51,9 @@ class GateDocument(Document):
 
     on_no_data: SilenceDocument | None = Field(default=None, description="When there is nothing to judge.")
     on_cannot_measure: SilenceDocument | None = Field(default=None, description="When nothing can be measured.")
+    dry_run: bool = Field(
+        default=False, description="It only says what it would have done; not for gates that compare."
+    )
 
 
 class LookingGateDocument(GateDocument):

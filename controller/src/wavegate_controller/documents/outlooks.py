@@ -1,12 +1,16 @@
-"""Outlooks and forecasts as documents."""
+"""Outlooks, forecasts and what came of dry runs as documents."""
 
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
 from wavegate_controller.domain.forecast import Forecast
+from wavegate_controller.domain.foresight.dry_run import Compared, counted
 from wavegate_controller.domain.foresight.outlook import Outlook, Spell, WaveOutlook
 from wavegate_controller.domain.foresight.traffic import Traffic
+from wavegate_controller.domain.record import DecisionRecord
 from wavegate_controller.domain.rollout import Rollout
+from wavegate_controller.domain.transitions import Event
 
 
 def outlook_to_document(flag: str, traffic: Traffic, found: Outlook) -> dict[str, Any]:
@@ -80,3 +84,36 @@ def _spell(spell: Spell | None) -> dict[str, float] | None:
 
 def _seconds(time: timedelta) -> float:
     return time.total_seconds()
+
+
+def comparison_to_document(rollout_id: str, compared: Sequence[Compared]) -> dict[str, Any]:
+    """What a dry run would have done, beside what was done."""
+    return {
+        "rollout": rollout_id,
+        "outcomes": {outcome.value: number for outcome, number in counted(compared).items()},
+        "compared": [_compared(each) for each in compared],
+    }
+
+
+def _compared(each: Compared) -> dict[str, Any]:
+    first = each.wish or each.act
+    wave = None if first is None else first.wave_before
+    return {
+        "outcome": each.outcome.value,
+        "wave": None if wave is None else wave + 1,
+        "would": None if each.wish is None else _move(each.wish, each.would or each.wish.event),
+        "did": None if each.act is None else _move(each.act, each.act.event),
+        "lag_seconds": None if each.lag is None else each.lag.total_seconds(),
+    }
+
+
+def _move(record: DecisionRecord, event: Event) -> dict[str, Any]:
+    return {
+        "decision": record.id,
+        "at": record.at.isoformat(),
+        "event": event.value,
+        "actor": record.actor,
+        "reason": record.reason.value,
+        "sentence": record.sentence,
+        "comment": record.comment,
+    }

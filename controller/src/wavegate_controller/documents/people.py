@@ -177,6 +177,7 @@ class EnvironmentShown(Shown):
     name: str
     description: str
     created_at: datetime
+    dry_run: bool = Field(description="Whether its rollouts are only judged; people move them.")
 
 
 def to_roles(document: Mapping[str, str]) -> Roles:
@@ -231,6 +232,7 @@ def environment_to_document(environment: Environment) -> dict[str, Any]:
         "name": environment.name,
         "description": environment.description,
         "created_at": environment.created_at.isoformat(),
+        "dry_run": environment.dry_run,
     }
 
 

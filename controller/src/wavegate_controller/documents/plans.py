@@ -132,6 +132,9 @@ class PlanDocument(Document):
         description="Gate that compares to how many more of what it counts an hour the next wave may take without an "
         "approval.",
     )
+    dry_run: bool = Field(
+        default=False, description="Judge and record what would have been done; only people move the rollout."
+    )
 
     def to_domain(self) -> Plan:
         """The plan.
@@ -158,6 +161,7 @@ class PlanDocument(Document):
             final_bake=self.final_bake,
             freeze_windows=freeze_windows_to_domain(self.freeze_windows, "freeze_windows"),
             budget=self.budget,
+            dry_run=self.dry_run,
         )
 
 
@@ -199,6 +203,7 @@ def plan_to_document(plan: Plan) -> dict[str, Any]:
         "final_bake": _duration(plan.final_bake),
         "freeze_windows": [freeze_window_to_document(each) for each in plan.freeze_windows],
         "budget": dict(plan.budget),
+        "dry_run": plan.dry_run,
     }
 
 

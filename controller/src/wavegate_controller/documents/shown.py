@@ -14,6 +14,7 @@ from wavegate_controller.domain.alerting import AlertAction, AlertOutcome
 from wavegate_controller.domain.configuration import Action
 from wavegate_controller.domain.decision import DecisionReason
 from wavegate_controller.domain.difference import Cause
+from wavegate_controller.domain.foresight.dry_run import Outcome as DryRunOutcome
 from wavegate_controller.domain.guardrail import Interval, MetricKind, Outcome, Reason, Totals
 from wavegate_controller.domain.rollout import PauseReason, State
 from wavegate_controller.domain.staleness import StaleReason
@@ -60,6 +61,7 @@ class DecisionShown(Shown):
     percent: float
     revision: int = Field(description="Of the ruleset in force after it.")
     verdicts: list[VerdictShown]
+    would: Event | None = Field(description="What would have happened without a dry run; `tick` would have held.")
 
 
 class ForecastShown(Shown):
@@ -330,6 +332,36 @@ class NextWaveShown(Shown):
     requests: float | None = Field(description="That the candidate serves in an hour now.")
     next_requests: float | None
     extras: list[ExtraShown]
+
+
+class WishShown(Shown):
+    """What a dry run would have done, or what was done."""
+
+    decision: int
+    at: datetime
+    event: Event
+    actor: str
+    reason: DecisionReason
+    sentence: str
+    comment: str
+
+
+class ComparedMoveShown(Shown):
+    """One thing that a dry run would have done, that somebody did, or both."""
+
+    outcome: DryRunOutcome
+    wave: int | None
+    would: WishShown | None = Field(description="Null where the dry run would have held.")
+    did: WishShown | None = Field(description="Null where nobody has done anything.")
+    lag_seconds: float | None = Field(description="How much later it was done than it would have been.")
+
+
+class ComparisonShown(Shown):
+    """What a dry run would have done, beside what was done, in the order of time."""
+
+    rollout: str
+    outcomes: dict[DryRunOutcome, int]
+    compared: list[ComparedMoveShown]
 
 
 class PresetShown(Shown):

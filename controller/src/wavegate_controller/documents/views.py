@@ -87,6 +87,7 @@ def decision_to_document(record: DecisionRecord) -> dict[str, Any]:
         "percent": percent(record.weight),
         "revision": record.revision,
         "verdicts": [dict(verdict) for verdict in record.verdicts],
+        "would": None if record.would is None else record.would.value,
     }
 
 

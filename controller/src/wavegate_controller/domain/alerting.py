@@ -41,6 +41,8 @@ class AlertOutcome(StrEnum):
     DISABLED = "disabled"
     #: A human has pinned the rollout: it was flagged, and stays.
     PINNED = "pinned"
+    #: The rollout, or its environment, is in dry run: written down, and nothing moves.
+    DRY_RUN = "dry_run"
     #: Written down, as the settings say.
     RECORDED = "recorded"
     #: It was so already, or there is no rollout to move.

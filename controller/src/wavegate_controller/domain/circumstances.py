@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from wavegate_controller.domain.freeze import Frozen
+from wavegate_controller.domain.transitions import Event
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -14,11 +15,15 @@ class Circumstances:
         frozen: the freeze window that holds, of the plan or of the environment.
         waits_for: what another flag must do first, as a sentence; empty when nothing.
         stopped: the flag is disabled, so nobody has the candidate, whatever the weight.
+        dry_run: whether the whole environment is in dry run: what would move the rollout is only written down.
+        noted: what a dry run has noted last since somebody moved the rollout; the same is not noted twice.
     """
 
     frozen: Frozen | None = None
     waits_for: str = ""
     stopped: bool = False
+    dry_run: bool = False
+    noted: Event | None = None
 
 
 #: Nothing is in the way.

@@ -1,7 +1,7 @@
 """From verdicts to a decision: the one place where a wave is allowed to advance."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Final
@@ -65,6 +65,7 @@ class Decision:
         sentence: what a person reads.
         verdicts: of all gates, the evidence of this decision.
         pause_reason: for events that pause.
+        would: what would have happened without a dry run, where that is something else; `tick` would have held.
     """
 
     event: Event
@@ -72,6 +73,7 @@ class Decision:
     sentence: str
     verdicts: tuple[Verdict, ...] = ()
     pause_reason: PauseReason = PauseReason.OPERATOR
+    would: Event | None = None
 
 
 _ON_BREACH: Final[Mapping[OnBreach, Event]] = {
@@ -89,7 +91,8 @@ def decide(
     A breach acts at once, in whatever state, unless a human has pinned the rollout. Otherwise a rollout moves up only
     when it runs, has baked, and every gate says *pass*; silence, an outage and doubt hold, each with its name. Silence
     and a wave's time limit do more only where the plan says so. Whatever would raise exposure waits for the end of a
-    freeze window; what lowers it never does.
+    freeze window; what lowers it never does. In a dry run nothing moves, and of gates in dry run nothing depends: what
+    would have happened is noted once, and held by at the looks that follow.
 
     Args:
         rollout: running, paused or awaiting approval.
@@ -98,6 +101,37 @@ def decide(
         circumstances: what may hold it beside its evidence.
     """
     verdicts = tuple(verdicts)
+    whole = _decide(rollout, verdicts, now=now, circumstances=circumstances)
+    if rollout.plan.dry_run or circumstances.dry_run:
+        acts = replace(whole, event=whole.event if whole.event is Event.ALERT else Event.TICK)
+        return _noting(acts, whole, circumstances, f"dry run, so nothing moves; would {_verb(whole.event)}: {{}}")
+    idle = {gate.name for gate in rollout.plan.gates if gate.dry_run}
+    if not idle:
+        return whole
+    heard = tuple(each for each in verdicts if each.gate not in idle)
+    acts = replace(_decide(rollout, heard, now=now, circumstances=circumstances), verdicts=verdicts)
+    said = f"{acts.sentence}; with its gates in dry run it would {_verb(whole.event)}: {{}}"
+    return _noting(acts, whole, circumstances, said)
+
+
+def _noting(acts: Decision, whole: Decision, circumstances: Circumstances, said: str) -> Decision:
+    """What is done, with what would have been done beside it, if that is something else."""
+    if acts.event is whole.event:
+        return acts
+    event = acts.event
+    if event is Event.TICK and whole.event is not circumstances.noted:
+        event = Event.DRY_RUN
+    return replace(acts, event=event, sentence=said.replace("{}", whole.sentence), would=whole.event)
+
+
+def _verb(event: Event) -> str:
+    return "hold" if event is Event.TICK else event.value.replace("_", " ")
+
+
+def _decide(
+    rollout: Rollout, verdicts: tuple[Verdict, ...], *, now: datetime, circumstances: Circumstances
+) -> Decision:
+    """As if nothing were in dry run."""
 
     def hold(reason: DecisionReason, sentence: str) -> Decision:
         return Decision(event=Event.TICK, reason=reason, sentence=sentence, verdicts=verdicts)

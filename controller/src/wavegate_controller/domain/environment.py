@@ -13,6 +13,8 @@ class Environment:
     name: str
     created_at: datetime
     description: str = ""
+    #: All its rollouts are only judged and recorded; people move them.
+    dry_run: bool = False
 
     def __post_init__(self) -> None:
         check_name("name", self.name)

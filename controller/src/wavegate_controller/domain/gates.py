@@ -78,11 +78,14 @@ class BaseGate:
         name: unlike the other gates' of the plan.
         on_no_data: None for the plan's.
         on_cannot_measure: None for the plan's.
+        dry_run: whether it only says what it would have done, and neither holds nor moves anything. Not for gates that
+            compare: those share their evidence.
     """
 
     name: str
     on_no_data: SilencePolicy | None = None
     on_cannot_measure: SilencePolicy | None = None
+    dry_run: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -281,6 +281,7 @@ _SAID: Final = {
     Event.UNPIN: "no longer pinned",
     Event.ALERT: "something is wrong, but it is pinned",
     Event.REARM: "serves again, and bakes anew,",
+    Event.DRY_RUN: "dry run: would have acted, stays",
 }
 
 

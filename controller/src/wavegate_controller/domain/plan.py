@@ -237,6 +237,7 @@ class Plan:
         freeze_windows: when nothing raises exposure, beside the windows of the environment.
         budget: gate that compares to how many more of what it counts, an hour, the next wave may take without a human's
             approval.
+        dry_run: whether the reconciler only judges and records what it would have done; people move the rollout.
     """
 
     waves: tuple[Wave, ...] = DEFAULT_WAVES
@@ -251,6 +252,7 @@ class Plan:
     final_bake: timedelta | None = None
     freeze_windows: tuple[FreezeWindow, ...] = ()
     budget: Mapping[str, float] = field(default_factory=dict)
+    dry_run: bool = False
 
     def __post_init__(self) -> None:
         if not self.waves:
@@ -282,6 +284,7 @@ class Plan:
             raise Invalid("final_bake", f"{self.final_bake} is not a time to watch", "more than 0, such as 1d")
         self._check_comparison()
         self._check_budget()
+        self._check_dry_run()
 
     @property
     def compared(self) -> tuple[ComparedGate, ...]:
@@ -308,6 +311,17 @@ class Plan:
                 raise Invalid(f"budget.{name}", "is no gate that compares", f"one of {', '.join(known) or 'none'}")
             if not (math.isfinite(most) and most >= 0):
                 raise Invalid(f"budget.{name}", f"{most} is no budget", "0 or more an hour")
+
+    def _check_dry_run(self) -> None:
+        for index, gate in enumerate(self.gates):
+            if gate.dry_run and isinstance(gate, ComparedGate):
+                raise Invalid(
+                    f"gates[{index}].dry_run",
+                    "is true, but gates that compare share their evidence",
+                    "dry_run of the whole plan, or a gate that stands by itself",
+                )
+        if all(gate.dry_run for gate in self.gates):
+            raise Invalid("gates", "are all in dry run, so nothing would open a wave", "dry_run of the plan instead")
 
     def _check_comparison(self) -> None:
         for index, gate in enumerate(self.gates):

@@ -35,6 +35,7 @@ class DecisionRecord:
         final_bake_since: since when it was watched after its last wave, if it was.
         unwatched: how long nobody had looked.
         circumstances: what held it beside its evidence.
+        would: what would have happened without a dry run.
     """
 
     rollout_id: str
@@ -58,6 +59,7 @@ class DecisionRecord:
     final_bake_since: datetime | None = None
     unwatched: timedelta = timedelta(0)
     circumstances: Circumstances = CLEAR
+    would: Event | None = None
     id: int = 0
 
 
@@ -95,6 +97,7 @@ def record(
         final_bake_since=before.final_bake_since,
         unwatched=before.unwatched,
         circumstances=circumstances,
+        would=decision.would,
     )
 
 

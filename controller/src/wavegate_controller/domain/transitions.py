@@ -53,6 +53,8 @@ class Event(StrEnum):
     UNPIN = "unpin"
     #: The gates are breached under a pin: flagged, and nothing moves.
     ALERT = "alert"
+    #: A dry run notes what it would have done; nothing moves.
+    DRY_RUN = "dry_run"
     #: The flag serves again after a stop; the wave bakes anew.
     REARM = "rearm"
     #: Take a human's roll back back: who had the candidate has it again, paused until a human resumes.
@@ -71,12 +73,14 @@ REQUESTS: Final = frozenset(Event) - {
     Event.BAKE,
     Event.COMPLETE,
     Event.ALERT,
+    Event.DRY_RUN,
     Event.REARM,
 }
-#: What the reconciler, or an alert from outside, may decide; under a human's pin only the first two.
+#: What the reconciler, or an alert from outside, may decide; under a human's pin, and in a dry run, the first three.
 AUTOMATIC: Final = (
     Event.TICK,
     Event.ALERT,
+    Event.DRY_RUN,
     Event.AWAIT_APPROVAL,
     Event.PROMOTE,
     Event.BAKE,
@@ -85,7 +89,7 @@ AUTOMATIC: Final = (
     Event.STEP_BACK,
     Event.ROLL_BACK,
 )
-_UNDER_A_PIN: Final = AUTOMATIC[:2]
+_MOVING_NOTHING: Final = AUTOMATIC[:3]
 
 _WATCHED_ALIKE: Final = {
     Event.PROMOTE: State.RUNNING,
@@ -102,6 +106,7 @@ TRANSITIONS: Final[Mapping[State, Mapping[Event, State]]] = MappingProxyType(
         State.RUNNING: {
             Event.TICK: State.RUNNING,
             Event.ALERT: State.RUNNING,
+            Event.DRY_RUN: State.RUNNING,
             Event.REARM: State.RUNNING,
             Event.AWAIT_APPROVAL: State.AWAITING_APPROVAL,
             Event.PAUSE: State.PAUSED,
@@ -111,6 +116,7 @@ TRANSITIONS: Final[Mapping[State, Mapping[Event, State]]] = MappingProxyType(
         },
         State.AWAITING_APPROVAL: {
             Event.TICK: State.AWAITING_APPROVAL,
+            Event.DRY_RUN: State.AWAITING_APPROVAL,
             Event.REARM: State.RUNNING,
             Event.SIGN: State.AWAITING_APPROVAL,
             Event.APPROVE: State.RUNNING,
@@ -122,6 +128,7 @@ TRANSITIONS: Final[Mapping[State, Mapping[Event, State]]] = MappingProxyType(
         State.PAUSED: {
             Event.TICK: State.PAUSED,
             Event.ALERT: State.PAUSED,
+            Event.DRY_RUN: State.PAUSED,
             Event.REARM: State.PAUSED,
             Event.RESUME: State.RUNNING,
             Event.PIN: State.PAUSED,
@@ -207,12 +214,13 @@ def apply(
 
 
 def apply_automatic(rollout: Rollout, event: Event, *, now: datetime, pause_reason: PauseReason) -> Rollout:
-    """As `apply`, for whatever no human asked for: it never moves what a human has pinned.
+    """As `apply`, for whatever no human asked for: it never moves what a human has pinned, nor anything in a dry run.
 
     Raises:
         EventRefused: the table has no such entry, or the event is not one that happens by itself.
     """
-    if event not in (AUTOMATIC if rollout.pin is None else _UNDER_A_PIN):
+    may_move = rollout.pin is None and not rollout.plan.dry_run
+    if event not in (AUTOMATIC if may_move else _MOVING_NOTHING):
         raise refusal(rollout, event)
     return apply(rollout, event, now=now, pause_reason=pause_reason)
 
@@ -317,7 +325,7 @@ def _pause_reason(after: Rollout, event: Event, given: PauseReason) -> PauseReas
             return PauseReason.UNDONE
         case Event.STEP_BACK if given is PauseReason.OPERATOR:
             return PauseReason.STEPPED_BACK
-        case Event.PIN | Event.UNPIN | Event.ALERT | Event.REARM:
+        case Event.PIN | Event.UNPIN | Event.ALERT | Event.DRY_RUN | Event.REARM:
             return after.pause_reason
         case _:
             return given

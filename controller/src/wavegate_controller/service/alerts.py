@@ -21,6 +21,7 @@ from wavegate_controller.domain.rollout import ENDED, Rollout
 from wavegate_controller.domain.transitions import Event
 from wavegate_controller.ports import UnitOfWork
 from wavegate_controller.service.auditing import note
+from wavegate_controller.service.circumstances import Surroundings
 from wavegate_controller.service.flags import switch
 from wavegate_controller.service.rollouts import commit
 from wavegate_controller.service.services import Services
@@ -151,9 +152,20 @@ def _judged(
     record = replace(record, action=action)
     if action is AlertAction.RECORD:
         return replace(record, outcome=AlertOutcome.RECORDED, detail="written down, as the settings or its label say")
+    return _acted(services, work, record, flag, done, by=by)
+
+
+def _acted(
+    services: Services, work: UnitOfWork, record: AlertRecord, flag: Flag, done: _Done, *, by: Principal
+) -> AlertRecord:
+    """What its action does to a flag that there is, and to its rollout."""
+    environment, flag_key, action = record.environment, flag.key, record.action or AlertAction.RECORD
+    serving = work.rollouts.serving(environment).get(flag_key)
+    is_dry = serving is not None and serving.state not in ENDED and serving.plan.dry_run
+    if is_dry or Surroundings(work, record.received_at).in_dry_run(environment):
+        return replace(record, outcome=AlertOutcome.DRY_RUN, detail=f"dry run, so nothing moves; asks for {action}")
     if action is AlertAction.DISABLE:
         return _stop(work, record, flag, done, by=by)
-    serving = work.rollouts.serving(environment).get(flag_key)
     moved = moved_by_alert(serving, action, now=record.received_at)
     if serving is not None and moved is not None:
         return _move(work, record, serving, moved, done, by=by)

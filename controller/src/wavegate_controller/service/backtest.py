@@ -47,8 +47,9 @@ def replayable(plan: Plan) -> Plan:
         raise Invalid("gates", "asks only people and webhooks, of whom the past says nothing", "a gate on metrics")
     return replace(
         plan,
-        gates=gates,
+        gates=tuple(replace(gate, dry_run=False) for gate in gates),
         budget={},
+        dry_run=False,
         waves=tuple(replace(wave, approval=Approval.AUTO, approvers=1) for wave in plan.waves),
     )
 

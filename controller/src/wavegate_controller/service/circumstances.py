@@ -8,6 +8,7 @@ from wavegate_controller.domain import prerequisites
 from wavegate_controller.domain.circumstances import Circumstances
 from wavegate_controller.domain.freeze import FreezeWindow, Frozen, frozen
 from wavegate_controller.domain.rollout import Rollout
+from wavegate_controller.domain.transitions import Event
 from wavegate_controller.ports import UnitOfWork
 
 
@@ -20,17 +21,35 @@ class Surroundings:
     _windows: dict[str, Sequence[FreezeWindow]] = field(default_factory=dict)
     _stopped: dict[str, frozenset[str]] = field(default_factory=dict)
     _dependent: dict[str, Mapping[str, Sequence[str]]] = field(default_factory=dict)
+    _dry: dict[str, bool] = field(default_factory=dict)
 
     def of(self, rollout: Rollout) -> Circumstances:
         """Those of one rollout."""
         environment = rollout.environment
         if environment not in self._stopped:
             self._stopped[environment] = self.work.flags.stopped(environment)
+        in_dry_run = self.in_dry_run(environment)
+        notes = in_dry_run or rollout.plan.dry_run or any(gate.dry_run for gate in rollout.plan.gates)
         return Circumstances(
             frozen=self.frozen(environment, rollout.plan.freeze_windows),
             waits_for=self.waits_for(environment, rollout.flag_key),
             stopped=rollout.flag_key in self._stopped[environment],
+            dry_run=in_dry_run,
+            noted=self._noted(rollout) if notes else None,
         )
+
+    def in_dry_run(self, environment: str) -> bool:
+        """Whether all rollouts of an environment are only judged."""
+        if environment not in self._dry:
+            self._dry[environment] = any(
+                each.dry_run for each in self.work.environments.list() if each.name == environment
+            )
+        return self._dry[environment]
+
+    def _noted(self, rollout: Rollout) -> Event | None:
+        """What a dry run has noted last, since anybody moved the rollout."""
+        newest = next(iter(self.work.decisions.list(rollout.id, limit=1, moves_only=True)), None)
+        return newest.would if newest is not None and newest.event is Event.DRY_RUN else None
 
     def frozen(self, environment: str, further: Sequence[FreezeWindow] = ()) -> Frozen | None:
         """The freeze window that holds in an environment, or one of further windows."""

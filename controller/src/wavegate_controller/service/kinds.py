@@ -94,12 +94,13 @@ class EnvironmentKind:
         """By the use-cases of environments."""
         name = change.object.name
         if change.action is Action.CREATE:
-            environments.create_environment(act.services, name, description=wanted.spec.description, by=act.by)
-        for each in change.fields:
-            # The only one that there is.
-            environments.describe_environment(
-                act.services, name, description=each.wanted, by=act.by, comment=act.comment
+            spec = wanted.spec
+            environments.create_environment(
+                act.services, name, description=spec.description, dry_run=spec.dry_run, by=act.by
             )
+        elif change.fields:
+            fields = {each.field: each.wanted for each in change.fields}
+            environments.change_environment(act.services, name, **fields, by=act.by, comment=act.comment)
 
     def archive(self, act: Act, name: Name) -> str:  # noqa: ARG002 - the protocol's signature
         """Stays: apps may be reading from it."""
@@ -352,7 +353,7 @@ def _unlike(live: Fields, defaults: Mapping[str, Any]) -> Fields:
 
 
 def _environment_fields(environment: Environment) -> Fields:
-    return {"description": environment.description}
+    return {"description": environment.description, "dry_run": environment.dry_run}
 
 
 def _segment_fields(segment: Segment) -> Fields:
@@ -388,7 +389,7 @@ _FLAG_DEFAULTS: Final = _flag_fields(
 )
 _PLAN_DEFAULT: Final = plan_to_document(PlanDocument().to_domain())
 _ROLLOUT_DEFAULTS: Final = {"candidate": "on", "stable": None, "plan": _PLAN_DEFAULT, "template": None}
-_ENVIRONMENT_DEFAULTS: Final = {"description": ""}
+_ENVIRONMENT_DEFAULTS: Final = {"description": "", "dry_run": False}
 _SEGMENT_DEFAULTS: Final = {"description": ""}
 _TEMPLATE_DEFAULTS: Final = {"description": "", "plan": _PLAN_DEFAULT}
 

@@ -332,6 +332,7 @@ def commit(  # noqa: PLR0913 - each is named where it is given
                 "decision": kept.id,
                 "reason": kept.reason,
                 "sentence": kept.sentence,
+                **({} if kept.would is None else {"would": kept.would}),
                 "revision": kept.revision,
                 "verdicts": kept.verdicts,
             },

@@ -73,12 +73,15 @@ def environment_to_row(environment: Environment) -> Columns:
         "name": environment.name,
         "description": environment.description,
         "created_at": environment.created_at,
+        "dry_run": environment.dry_run,
     }
 
 
 def environment_from_row(row: RowMapping) -> Environment:
     """The environment of these columns."""
-    return Environment(name=row["name"], description=row["description"], created_at=row["created_at"])
+    return Environment(
+        name=row["name"], description=row["description"], created_at=row["created_at"], dry_run=row["dry_run"]
+    )
 
 
 def flag_to_row(flag: Flag) -> Columns:
@@ -389,6 +392,9 @@ def _circumstances_to_document(record: DecisionRecord) -> Columns | None:
         "frozen": frozen and {"window": frozen.window, "until": frozen.until.isoformat()},
         "waits_for": record.circumstances.waits_for,
         "stopped": record.circumstances.stopped,
+        "dry_run": record.circumstances.dry_run,
+        "noted": record.circumstances.noted,
+        "would": record.would,
         "pin": _pin_to_document(record.pin_before),
         "final_bake_since": _to_text(record.final_bake_since),
         "unwatched": record.unwatched.total_seconds(),
@@ -402,12 +408,19 @@ def _circumstances_from_document(document: Mapping[str, Any]) -> dict[str, Any]:
         "pin_before": _pin_from_document(document.get("pin")),
         "final_bake_since": _from_text(document.get("final_bake_since")),
         "unwatched": timedelta(seconds=document.get("unwatched", 0)),
+        "would": _event(document.get("would")),
         "circumstances": Circumstances(
             frozen=frozen and Frozen(window=frozen["window"], until=datetime.fromisoformat(frozen["until"])),
             waits_for=document.get("waits_for", ""),
             stopped=document.get("stopped", False),
+            dry_run=document.get("dry_run", False),
+            noted=_event(document.get("noted")),
         ),
     }
+
+
+def _event(word: str | None) -> Event | None:
+    return None if word is None else Event(word)
 
 
 def ruleset_to_row(ruleset: PublishedRuleset) -> Columns:

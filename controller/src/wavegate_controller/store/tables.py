@@ -22,6 +22,7 @@ from sqlalchemy import (
     Text,
     TypeDecorator,
     UniqueConstraint,
+    false,
 )
 
 
@@ -68,6 +69,7 @@ environment: Final = Table(
     Column("name", String, primary_key=True),
     Column("description", String, nullable=False),
     Column("created_at", UTCDateTime, nullable=False),
+    Column("dry_run", Boolean, nullable=False, server_default=false()),
 )
 
 # PostgreSQL keeps the word "user" for itself.

@@ -364,6 +364,7 @@ def _mark(record: DecisionRecord, window: Window) -> Mark:
         Event.UNPIN: ("unpinned", "calm"),
         Event.ALERT: ("breach under a pin", "bad"),
         Event.REARM: ("enabled, bakes anew", "calm"),
+        Event.DRY_RUN: (f"dry run: would {(record.would or Event.TICK).replace('_', ' ')}", "calm"),
     }[record.event]
     return Mark(at=record.at, x=window.x(record.at), label=label, lane=0, tone=tone)
 

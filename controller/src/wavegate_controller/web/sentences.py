@@ -99,6 +99,7 @@ _DID: Final = {
     Event.UNPIN: "unpinned",
     Event.ALERT: "breached under a pin",
     Event.REARM: "bakes anew",
+    Event.DRY_RUN: "would have acted (dry run)",
 }
 #: As a button says it.
 _IMPERATIVE: Final = {
