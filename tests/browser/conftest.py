@@ -32,7 +32,8 @@ class Controller:
     remote: RemoteController
 
 
-@pytest.fixture(scope="session")
+# Not for longer than a module: as long as it is there an event loop runs in this thread, and others want their own.
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     expect.set_options(timeout=PATIENCE)
     with chromium() as browser:

@@ -40,9 +40,15 @@ def test_a_feature_goes_from_its_flag_to_a_rollback(controller):
     controller.act("f", "start", actor="ada")
     rolled_back = controller.act("f", "roll_back", actor="ada", comment="it lies")
 
-    assert rolled_back == controller.rollout("f:1") == controller.rollouts("f")[0]
+    def without_delivery(rollout):
+        """Whom a revision has reached changes from one look to the next."""
+        return {name: value for name, value in rollout.items() if name != "delivery"}
+
+    assert without_delivery(rolled_back) == without_delivery(controller.rollout("f:1"))
+    assert without_delivery(rolled_back) == without_delivery(controller.rollouts("f")[0])
     assert [each["event"] for each in controller.decisions("f", moves_only=True)] == ["roll_back", "start"]
-    assert controller.flag("f")["rollout"] == controller.flags()[0]["rollout"] == rolled_back
+    for flag in (controller.flag("f"), controller.flags()[0]):
+        assert without_delivery(flag["rollout"]) == without_delivery(rolled_back)
     assert not controller.set_enabled("f", False, actor="ada")["enabled"]
     assert controller.status()["revision"] == 4
     assert controller.ready()

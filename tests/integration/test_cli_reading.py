@@ -11,6 +11,7 @@ from wavegate_controller.cli import main
 
 #: These show nothing of a controller: they run, print in a form of their own, or act on a database.
 WITHOUT_JSON = {
+    "import",
     "serve",
     "relay",
     "demo inject",
@@ -32,6 +33,9 @@ READS = {
     "template list": "",
     "template show": "careful",
     "freeze show": "",
+    "stage show": "search",
+    "stage document": "search",
+    "stage portfolio": "",
     "rollout list": "",
     "rollout status": "search",
     "rollout forecast": "search",
@@ -59,9 +63,11 @@ READS = {
 }
 #: They change something, follow without an end, or ask the metrics server; each has its own tests.
 OTHERS = {"apply", "login", "logout", "doctor", "estimate", "backtest", "aa", "lint", "delivery watch"}
+OTHERS |= {"drill", "rollout compare"}
 ACTS = {"create", "change", "save", "set", "add", "remove", "test", "retry", "roles", "link", "disable", "enable"}
 ACTS |= {"archive", "restore", "rotate", "revoke", "judge", "start", "promote", "approve", "reject", "pause", "resume"}
 ACTS |= {"pin", "unpin", "step-back", "roll-back", "undo", "reason", "restart", "cancel"}
+ACTS |= {"write", "go", "no-go", "back", "override", "acknowledge", "leave"}
 
 
 def commands(group=main, path=(), parent=None):

@@ -35,7 +35,7 @@ from wavegate_controller.documents.people import (
 )
 from wavegate_controller.domain.access import Permission, Principal
 from wavegate_controller.domain.credential import Credential, Kind
-from wavegate_controller.domain.errors import Conflict, SignInRefused, Throttled
+from wavegate_controller.domain.errors import Conflict, NotFound, SignInRefused, Throttled
 from wavegate_controller.service import accounts, credentials, devices, environments, sessions
 from wavegate_controller.service.accounts import Invitation
 from wavegate_controller.service.credentials import Made
@@ -87,7 +87,11 @@ def begin_device_login(services: Services, body: DeviceLoginDocument) -> Respons
 
 
 @login.post(
-    "/login/device/token", "Get the token once a command line was let in", answer=DeviceStateShown, is_secret=True
+    "/login/device/token",
+    "Get the token once a command line was let in",
+    answer=DeviceStateShown,
+    is_secret=True,
+    problems=[NotFound],
 )
 def finish_device_login(services: Services, body: DeviceDocument) -> ResponseReturnValue:
     """Ask every other second. The token is personal, with all that the person may do, and given once."""

@@ -13,7 +13,7 @@ COMMANDS: Final = {
     "flag": "Create flags, show and change them, and stop them at once.",
     "relay": "Serve another controller's or relay's data plane from here.",
     "stage": "From discovery to scale: where a feature stands, what it lacks, and who decides.",
-    "drill": "Try the way back: a breach that is made up, timed until the last client is off.",
+    "drill": "Try the way back: report a breach that is made up, and time until the last client is off.",
     "rollout": "Create rollouts, watch them, and act on them.",
     "segment": "Conditions with names, for the rules of any flag.",
     "template": "Plans with names: `wavegate rollout create --template NAME` copies one.",

@@ -37,7 +37,7 @@ def show(session: Session, flag: str) -> None:
 @stage.command
 @speaks_to_controller
 def portfolio(session: Session) -> None:
-    """All features by stage: for how long, what blocks each, and where features end."""
+    """All features by stage, and what blocks each."""
     found = session.controller.portfolio()
     session.show(found, _portfolio(found))
 
@@ -47,7 +47,7 @@ def portfolio(session: Session) -> None:
 @click.argument("of", metavar="[STAGE]", type=_ALL, required=False)
 @speaks_to_controller
 def document(session: Session, flag: str, of: str | None) -> None:
-    """What a stage has to show, as Markdown: the case, the assessment, go or no-go, the readiness, the way to scale."""
+    """What a stage has to show, as Markdown."""
     found = session.controller.stage_document(flag, of)
     session.show(found, found["markdown"].rstrip("\n"))
 
@@ -69,7 +69,9 @@ def write(
     name: str | None,
     comment: str,
 ) -> None:
-    """Write down what a stage asks for: a file with all of it, or single fields; those left out stay.
+    """Write down what a stage asks for.
+
+    Either a file with all of it, or single fields; those left out stay.
 
     A value is YAML: `people='[ann, bob, cleo, dan, eve]'`. In the checklist a dot leads into an item:
     `security.owner=ada security.is_done=true security.evidence='[the review of 20 Nov]'`.
@@ -103,12 +105,10 @@ def _decision(outcome: str, text: str) -> click.Command:
     return click.command(outcome.replace("_", "-"), help=text)(click.argument("flag")(command))
 
 
-stage.add_command(_decision("go", "Leave a stage for the next one; refused while anything is missing. Needs -m."))
+stage.add_command(_decision("go", "Leave a stage for the next one.\n\nRefused while anything is missing. Needs -m."))
 stage.add_command(_decision("no_go", "End the feature here; its pilot ends at once. Needs -m."))
 stage.add_command(_decision("back", "Go back to an earlier stage. Needs -m."))
-stage.add_command(
-    _decision("override", "Go on to a later stage without what is missing: an admin's, shown for ever. Needs -m.")
-)
+stage.add_command(_decision("override", "Go on without what is missing.\n\nAn admin's, shown for ever. Needs -m."))
 
 
 @stage.command
@@ -128,7 +128,7 @@ def acknowledge(session: Session, flag: str, item: str, name: str | None, commen
 @signed
 @speaks_to_controller
 def leave(session: Session, flag: str, person: str, name: str | None, comment: str) -> None:
-    """Take somebody who does not want to take part out of the pilot, at once."""
+    """Take somebody out of the pilot, at once."""
     document = {"targeting_key": person, "comment": comment}
     left = session.controller.leave_pilot(flag, document, actor=session.signature(name))
     session.show(left, f"{person} is out of the pilot of {flag}")

@@ -14,7 +14,7 @@ from enum import StrEnum
 from typing import Any, Final
 
 from wavegate.evaluation import AllOf, Comparison, Condition, Operator, Pilot
-from wavegate_controller.domain.errors import Conflict, Invalid
+from wavegate_controller.domain.errors import Conflict, ControllerError, Invalid
 from wavegate_controller.domain.flag import Flag
 
 FEWEST_PEOPLE: Final = 5
@@ -262,7 +262,7 @@ class Passport:
         return tuple(each for each in self.decisions if each.outcome is Outcome.OVERRIDE)
 
 
-class Unmet(Conflict):
+class Unmet(ControllerError):
     """A stage asks for more than there is.
 
     Attributes:
