@@ -14,8 +14,8 @@ NORDICS = {"condition": {"attribute": "country", "operator": "in", "value": ["NO
 
 
 @pytest.fixture
-def world(database_url):
-    with control_plane.world(database_url) as world:
+def world(any_database_url):
+    with control_plane.world(any_database_url) as world:
         world.flag()
         world.started()
         yield world

@@ -12,8 +12,8 @@ PLAN = {"waves": [{"percent": 10, "bake": "5m"}, {"percent": 100}]}
 
 
 @pytest.fixture
-def world(database_url):
-    with control_plane.world(database_url) as world:
+def world(any_database_url):
+    with control_plane.world(any_database_url) as world:
         yield world
 
 

@@ -36,8 +36,8 @@ ROLLOUT = "ai-summaries:1"
 
 
 @pytest.fixture
-def world(database_url: str) -> Iterator[World]:
-    with database(database_url) as engine:
+def world(any_database_url: str) -> Iterator[World]:
+    with database(any_database_url) as engine:
         world = World.over(SqlStore(engine))
         world.flag()
         yield world

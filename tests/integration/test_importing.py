@@ -71,8 +71,8 @@ EXPORTS = {
 
 
 @pytest.fixture
-def world(database_url):
-    with control_plane.world(database_url) as world:
+def world(any_database_url):
+    with control_plane.world(any_database_url) as world:
         yield world
 
 

@@ -30,8 +30,8 @@ LATENCY = {"type": "threshold", "name": "latency", "query": 'p95{flag="{{flag}}"
 
 
 @pytest.fixture
-def world(database_url: str) -> Iterator[World]:
-    with database(database_url) as engine:
+def world(any_database_url: str) -> Iterator[World]:
+    with database(any_database_url) as engine:
         world = World.over(SqlStore(engine))
         world.flag()
         yield world
