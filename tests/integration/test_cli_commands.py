@@ -427,3 +427,14 @@ def test_stale_flags_are_listed_with_the_reason(wavegate, flag):
         reason["reason"] for each in report["items"] if each["flag"] == flag for reason in each["reasons"]
     }
     assert flag in wavegate("flag", "stale", "--days", "0").output
+
+
+def test_a_stages_document_is_text_or_a_page(wavegate, flag):
+    text = wavegate("stage", "document", flag)
+    page = wavegate("stage", "document", flag, "--html")
+    both = wavegate("stage", "document", flag, "--html", "--json")
+
+    assert text.output.startswith(f"# One-page case: {flag}")
+    assert f"<h1>One-page case: {flag}</h1>" in page.output
+    assert both.exit_code == 2
+    assert "either --html or --json" in both.output

@@ -48,6 +48,8 @@ def test_a_feature_goes_its_way_by_forms_alone(pages):
     document = pages.get(f"/flags/{KEY}/stages/document/production_ready").text
     assert "| security | ada |  | done | a review |" in document
     assert "- names in full: prompt 14" in document
+    assert "<td>security</td>" in document
+    assert "<h2>What the pilot asked for</h2>" in document
     assert "ai-summaries" in pages.get("/portfolio").text
 
 

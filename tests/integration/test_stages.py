@@ -11,6 +11,7 @@ from support.people import person
 from wavegate_controller.domain.access import Role
 from wavegate_controller.domain.delivery import ConnectedClient
 from wavegate_controller.domain.errors import Forbidden, StaleVersion
+from wavegate_controller.domain.measurement import Value
 from wavegate_controller.domain.passport import Outcome, Stage
 from wavegate_controller.service import passports
 from wavegate_controller.service.auditing import note
@@ -366,6 +367,34 @@ def test_every_step_is_in_the_audit(world, walk, api):
         ("stage.no_go", "nobody used it"),
         ("flag.pilot", "the feature is in pilot"),
     ]
+
+
+def test_a_decision_keeps_what_was_seen_when_it_was_made(world, walk, api):
+    walk.to("pilot")
+    walk.write("pilot", **PILOT)
+    world.metrics.value = Value(value=12.0)
+    kept = walk.leave("no_go", reason="nobody used it").json["passport"]["decisions"][-1]
+
+    document = api.get(f"/api/v1/flags/{KEY}/passport/document?stage=pilot").json["markdown"]
+    entry = next(each for each in api.get("/api/v1/audit").json["items"] if each["action"] == "stage.no_go")
+
+    # The pilot ends with its stage, and what it has shown is not lost with it.
+    assert "no pilot is served now" in document
+    assert kept["evidence"][0] == "5 people take part; left: 0"
+    assert kept["evidence"][1] == "12 bad outcomes among 12 requests: the true rate may still be 100 %"
+    assert f"seen then: {kept['evidence'][1]}" in document
+    assert entry["evidence"]["seen"] == kept["evidence"]
+
+
+def test_what_production_readiness_was_left_on_stays_when_a_check_turns_red(world, walk, api):
+    ready(world, walk)
+    walk.leave()
+    world.clock.advance(days=31)
+
+    shown = walk.passport
+
+    assert {"item": "rollback", "check": "red"}.items() <= shown["findings"][-1].items()
+    assert "rollback green: drilled on 2026-01-01" in shown["passport"]["decisions"][-1]["evidence"]
 
 
 def test_where_stages_are_optional_only_what_has_begun_is_held(world):

@@ -39,7 +39,7 @@ def live_controller(directory, **settings):
         places["WAVEGATE_OPEN"] = "true"
     command = subprocess.Popen(
         [WAVEGATE, "serve"],
-        env=environment(WAVEGATE_PORT="0", **places, **settings),
+        env=environment(**{"WAVEGATE_PORT": "0"} | places | settings),
         stderr=subprocess.PIPE,
         text=True,
     )

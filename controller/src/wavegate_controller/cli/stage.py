@@ -8,6 +8,7 @@ from rich.text import Text
 
 from wavegate_controller.cli.failure import Misused
 from wavegate_controller.cli.session import Session, given, read_file, signed, speaks_to_controller
+from wavegate_controller.documents.markup import to_page
 from wavegate_controller.documents.passports import PARTS
 from wavegate_controller.documents.reading import parse
 from wavegate_controller.documents.texts import read_texts
@@ -45,11 +46,18 @@ def portfolio(session: Session) -> None:
 @stage.command
 @click.argument("flag")
 @click.argument("of", metavar="[STAGE]", type=_ALL, required=False)
+@click.option("--html", "as_html", is_flag=True, help="A page of HTML instead, to be sent or printed.")
 @speaks_to_controller
-def document(session: Session, flag: str, of: str | None) -> None:
+def document(session: Session, flag: str, of: str | None, as_html: bool) -> None:
     """What a stage has to show, as Markdown."""
+    if as_html and session.as_json:
+        raise Misused("give either --html or --json")
     found = session.controller.stage_document(flag, of)
-    session.show(found, found["markdown"].rstrip("\n"))
+    text = found["markdown"]
+    if as_html:
+        click.echo(to_page(text), nl=False)
+    else:
+        session.show(found, text.rstrip("\n"))
 
 
 @stage.command
@@ -181,6 +189,7 @@ def _passport(shown: Document) -> RenderableType:
         )
         if each["missing"]:
             lines.append(Text(f"    without: {'; '.join(each['missing'])}", loud))
+        lines += [Text(f"    seen then: {told}", "dim") for told in each["evidence"]]
     return Group(*lines)
 
 

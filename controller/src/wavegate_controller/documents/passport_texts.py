@@ -135,6 +135,8 @@ def _decision(decision: StageDecision) -> Iterator[str]:
     yield f"- {decision.at:%Y-%m-%d %H:%M} {said} ({way}) by {_plain(decision.by)}: {_plain(decision.reason)}"
     if decision.missing:
         yield f"    - without: {_plain('; '.join(decision.missing))}"
+    for each in decision.evidence:
+        yield f"    - seen then: {_plain(each)}"
 
 
 def _plain(text: str) -> str:

@@ -168,10 +168,11 @@ class StageDecisionDocument(Document, strict=False):
     at: datetime
     reason: str
     missing: list[str] = Field(default_factory=list, description="What was not there when an admin went on.")
+    evidence: list[str] = Field(default_factory=list, description="What Wavegate saw of the stage at that moment.")
 
     def to_domain(self) -> StageDecision:
         """The decision."""
-        return StageDecision(**self.model_dump() | {"missing": tuple(self.missing)})
+        return StageDecision(**self.model_dump() | {"missing": tuple(self.missing), "evidence": tuple(self.evidence)})
 
 
 class PassportDocument(Document):

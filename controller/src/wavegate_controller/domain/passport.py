@@ -216,6 +216,7 @@ class StageDecision:
         stage: the one that was left.
         to: the one that was entered; the same for a no-go.
         missing: what was not there when an admin went on all the same.
+        evidence: what Wavegate saw at that moment, and what may look different ever after.
     """
 
     stage: Stage
@@ -225,6 +226,7 @@ class StageDecision:
     at: datetime
     reason: str
     missing: tuple[str, ...] = ()
+    evidence: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -320,6 +322,7 @@ def decide(
     now: datetime,
     to: Stage | None = None,
     lacking: Sequence[Missing] = (),
+    evidence: Sequence[str] = (),
 ) -> Passport:
     """Leave the stage, or refuse.
 
@@ -331,6 +334,7 @@ def decide(
         now: aware UTC time.
         to: for a way back the stage to go back to, for an override the one to go on to; else not given.
         lacking: what `missing` says.
+        evidence: what is seen of the stage now, kept with the decision.
 
     Raises:
         Invalid: there is no reason, or the stage is not one to go to.
@@ -352,6 +356,7 @@ def decide(
         at=now,
         reason=reason.strip(),
         missing=tuple(map(str, lacking)) if outcome is Outcome.OVERRIDE else (),
+        evidence=tuple(evidence),
     )
     return replace(
         passport,

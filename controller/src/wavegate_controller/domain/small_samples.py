@@ -7,6 +7,8 @@ from typing import Final
 CONFIDENCE: Final = 0.95
 #: Halvings of the interval in which the bound lies: to 1e-9.
 _STEPS: Final = 30
+#: From here on whole percents have two digits.
+_TWO_DIGITS: Final = 10
 
 
 def upper_bound(bad: int, of: int) -> float:
@@ -34,7 +36,9 @@ def sentence(bad: int, of: int, *, what: str, whom: str) -> str:
     """`0 failures among 12 people: the true rate may still be 22 %`."""
     if not of:
         return f"no {whom} yet: nothing is known of the rate of {what}"
-    return f"{bad} {what} among {of} {whom}: the true rate may still be {100 * upper_bound(bad, of):.2g} %"
+    percent = 100 * upper_bound(bad, of)
+    told = f"{percent:.0f}" if percent >= _TWO_DIGITS else f"{percent:.2g}"
+    return f"{bad} {what} among {of} {whom}: the true rate may still be {told} %"
 
 
 def _at_most(bad: int, of: int, rate: float) -> float:

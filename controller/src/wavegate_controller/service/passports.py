@@ -23,6 +23,7 @@ from wavegate_controller.domain.passport import (
     Readiness,
     ReadinessItem,
     Stage,
+    StageDecision,
 )
 from wavegate_controller.domain.publication import PublishedRuleset
 from wavegate_controller.domain.rollout import ENDED
@@ -218,9 +219,12 @@ def decide(
     if expected_version is None:
         # What is missing was looked at outside of the transaction: the decision is about that passport, or about none.
         expected_version = seen.passport.version if seen.is_begun else 0
+    evidence = _evidence(services, seen)
 
     def change(before: Passport) -> Passport:
-        return domain.decide(before, outcome, by=by.name, reason=reason, now=now, to=to, lacking=seen.missing)
+        return domain.decide(
+            before, outcome, by=by.name, reason=reason, now=now, to=to, lacking=seen.missing, evidence=evidence
+        )
 
     return _change(
         services,
@@ -318,6 +322,17 @@ def _change(
     return get_passport(services, key, by=by)
 
 
+def _evidence(services: Services, seen: PassportView) -> Sequence[str]:
+    """What a decision on the present stage can be seen to stand on."""
+    match seen.passport.stage:
+        case Stage.PILOT if not seen.passport.has_ended:
+            return _usage(services, seen.passport)
+        case Stage.PRODUCTION_READY:
+            return [f"{item} {found.check}: {found.detail}" for item, found in seen.findings.items()]
+        case _:
+            return ()
+
+
 def _usage(services: Services, passport: Passport) -> Sequence[str]:
     """What is seen of the pilot in the apps' counters, and what so few can show."""
     with services.store.transaction() as work:
@@ -330,7 +345,7 @@ def _usage(services: Services, passport: Passport) -> Sequence[str]:
         return ["the metrics server has no counts of it"]
     left = len(flag.pilot.people.opted_out)
     return [
-        f"{len(flag.pilot.people.keys) - left} people take part, {left} have left",
+        f"{len(flag.pilot.people.keys) - left} people take part; left: {left}",
         sentence(min(bad, requests), requests, what="bad outcomes", whom="requests"),
         "requests of one person are not independent of each other: take the bound for a floor",
     ]
@@ -439,8 +454,16 @@ def _note(
         before=shown(before),
         after=shown(after),
         reason=reason,
-        evidence={"missing": list(decision.missing)} if decision and decision.missing else None,
+        evidence=_seen(decision),
     )
+
+
+def _seen(decision: StageDecision | None) -> dict[str, object] | None:
+    """What the audit keeps of a decision beside its reason."""
+    if decision is None:
+        return None
+    parts: dict[str, object] = {"missing": list(decision.missing), "seen": list(decision.evidence)}
+    return {name: part for name, part in parts.items() if part} or None
 
 
 def _view(services: Services, flag: Flag, passport: Passport | None, *, look: bool = True) -> PassportView:

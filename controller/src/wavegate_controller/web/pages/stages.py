@@ -8,6 +8,7 @@ from typing import Any, Final
 from flask import Blueprint, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
+from wavegate_controller.documents.markup import to_html
 from wavegate_controller.documents.passports import PARTS, part_to_document
 from wavegate_controller.documents.reading import parse
 from wavegate_controller.domain.access import Permission
@@ -83,7 +84,7 @@ def add_stages(web: Blueprint, services: Services) -> None:
     def stage_document(key: str, name: str) -> str:
         stage = _stage(name, of=Stage)
         text = service.stage_document(here(services), key, stage, by=principal())
-        return render_template("web/stage_document.html", key=key, stage=stage, text=text)
+        return render_template("web/stage_document.html", key=key, stage=stage, text=text, html=to_html(text))
 
 
 def _page(services: Services, key: str, *, problem: str = "", reason: str = "") -> str:
