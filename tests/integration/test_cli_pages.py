@@ -43,7 +43,7 @@ def commands(command, path=()):
 
 
 def test_the_command_lines_of_the_page_do_what_they_say(tmp_path):
-    with live_controller(tmp_path) as url:
+    with live_controller(tmp_path, WAVEGATE_STAGES="required") as url:
         results = [CliRunner(env={"WAVEGATE_URL": url}).invoke(main, arguments) for _, *arguments in example("cli.md")]
 
     assert [(result.exit_code, result.stderr) for result in results] == [(0, "")] * len(results)

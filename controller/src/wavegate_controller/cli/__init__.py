@@ -96,6 +96,7 @@ def main() -> None:
     wavegate demo                            see it work, on this machine
     wavegate serve                           run a controller
     wavegate flag create ai-summaries        a feature to roll out
+    wavegate stage show ai-summaries         what it lacks before its rollout
     wavegate rollout create --flag ai-summaries --start
     wavegate rollout watch ai-summaries
     """  # noqa: D301 - click's mark for lines that keep their breaks
