@@ -299,6 +299,24 @@ def test_a_decision_is_about_what_was_looked_at_though_nobody_names_a_version(wo
         passports.decide(world.services, KEY, Outcome.GO, by=person(), reason="it reads well")
 
 
+def test_a_draft_is_no_reason_to_stay_in_scale_and_waits_there(walk, api):
+    walk.leave("override", to="scale")
+    api.post("/api/v1/rollouts", json={"flag": KEY, "actor": "ada"})
+
+    back = walk.leave("back", to="pilot")
+
+    assert back.json["passport"]["stage"] == "pilot"
+    assert api.post(f"/api/v1/rollouts/{KEY}/start", json={"actor": "ada"}).status_code == 409
+
+
+def test_stages_that_an_override_skipped_were_not_entered(walk, api):
+    walk.leave("override", to="scale")
+
+    counts = {each["stage"]: each["reached"] for each in api.get("/api/v1/passports").json["stages"]}
+
+    assert counts == {"discovery": 1, "proof_of_concept": 0, "pilot": 0, "production_ready": 0, "scale": 1}
+
+
 def test_a_feature_does_not_leave_scale_under_a_running_rollout(walk, api):
     walk.leave("override", to="scale")
     api.post("/api/v1/rollouts", json={"flag": KEY, "actor": "ada"})

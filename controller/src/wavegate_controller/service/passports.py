@@ -26,7 +26,7 @@ from wavegate_controller.domain.passport import (
     StageDecision,
 )
 from wavegate_controller.domain.publication import PublishedRuleset
-from wavegate_controller.domain.rollout import ENDED
+from wavegate_controller.domain.rollout import ENDED, State
 from wavegate_controller.domain.small_samples import sentence
 from wavegate_controller.ports import UnitOfWork
 from wavegate_controller.service.auditing import note
@@ -417,7 +417,7 @@ def _check_no_rollout(work: UnitOfWork, before: Passport, after: Passport) -> No
     if not before.may_scale or after.may_scale:
         return
     for rollout in work.rollouts.list(before.environment, flag_key=before.flag_key):
-        if rollout.state not in ENDED or rollout.exposure:
+        if rollout.state is not State.DRAFT and (rollout.state not in ENDED or rollout.exposure):
             raise Conflict(
                 f"rollout {rollout.id!r} is {rollout.state} and serves {rollout.weight / 1000:g} % of the users; "
                 "roll it back first"
@@ -480,9 +480,8 @@ def _view(services: Services, flag: Flag, passport: Passport | None, *, look: bo
 
 
 def _has_reached(passport: Passport, stage: Stage) -> bool:
-    """Whether it is in the stage or behind it, or was before it went back."""
-    highest = max([passport.stage.place, *(each.to.place for each in passport.decisions)])
-    return highest >= stage.place
+    """Whether it was ever in the stage; an override skips those between."""
+    return stage is Stage.DISCOVERY or any(each.to is stage for each in passport.decisions)
 
 
 def _acknowledged_as_before(written: Readiness, before: Readiness) -> Readiness:
