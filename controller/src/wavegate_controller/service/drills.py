@@ -70,15 +70,9 @@ def look_at_drill(services: Services, key: str, *, by: Principal) -> Drill:
         NotFound: there is no drill under way.
         Forbidden: they may not.
     """
-    by.require(Permission.EDIT, services.environment)
-    with services.store.transaction() as work:
-        shadow = _shadow(work, services.environment, key)
-        if shadow is None:
-            raise NotFound("drill under way of flag", key)
-        rollout = _newest(work, services.environment, shadow)
-        drill = _drill(services, work, key, rollout)
+    drill = _under_way(services, key, by=by)
     if drill.state is DrillState.PASSED:
-        _put_away(services, shadow)
+        _put_away(services, drill.shadow)
         _write_down(services, drill, DRILLED, by=by)
     return drill
 
@@ -90,17 +84,19 @@ def abort_drill(services: Services, key: str, *, by: Principal) -> Drill:
         NotFound: there is no drill under way.
         Forbidden: they may not.
     """
+    drill = replace(_under_way(services, key, by=by), state=DrillState.ABORTED)
+    _put_away(services, drill.shadow)
+    _write_down(services, drill, "drill.abort", by=by)
+    return drill
+
+
+def _under_way(services: Services, key: str, *, by: Principal) -> Drill:
     by.require(Permission.EDIT, services.environment)
     with services.store.transaction() as work:
         shadow = _shadow(work, services.environment, key)
         if shadow is None:
             raise NotFound("drill under way of flag", key)
-        drill = replace(
-            _drill(services, work, key, _newest(work, services.environment, shadow)), state=DrillState.ABORTED
-        )
-    _put_away(services, shadow)
-    _write_down(services, drill, "drill.abort", by=by)
-    return drill
+        return _drill(services, work, key, _newest(work, services.environment, shadow))
 
 
 def _drill(services: Services, work: UnitOfWork, key: str, rollout: Rollout) -> Drill:
