@@ -127,17 +127,32 @@ def test_no_change_of_a_flag_gives_it_to_more_than_a_pilot(walk, api, change, pr
 def test_files_go_no_other_way(walk, api):
     rule = {"if": {"attribute": "country", "operator": "exists"}, "serve": "on"}
     wide = {"apiVersion": "wavegate/v1", "kind": "Flag", "spec": {"key": KEY, "rules": [rule]}}
-    rolling = {"apiVersion": "wavegate/v1", "kind": "Rollout", "spec": {"flag": KEY, "state": "running"}}
+    started = {"apiVersion": "wavegate/v1", "kind": "Rollout", "spec": {"flag": KEY, "start": True}}
 
-    for document, said in ((wide, "rules[0] serves more"), (rolling, "")):
-        applied = api.post("/api/v1/configuration/apply", json={"documents": [document], "actor": "ada"})
-        if said:
-            assert applied.status_code == 409
-            assert said in applied.json["detail"]
+    answers = [
+        api.post("/api/v1/configuration/apply", json={"documents": [document], "actor": "ada"})
+        for document in (wide, started)
+    ]
 
-    assert api.get(f"/api/v1/flags/{KEY}").json["rules"] == []
-    rollout = api.get(f"/api/v1/flags/{KEY}").json["rollout"]
-    assert rollout is None or rollout["percent"] == 0
+    assert [each.status_code for each in answers] == [409, 409]
+    assert "rules[0] serves more" in answers[0].json["detail"]
+    assert "percentages of users are for scale" in answers[1].json["detail"]
+    flag = api.get(f"/api/v1/flags/{KEY}").json
+    assert (flag["rules"], flag["rollout"]) == ([], None)
+
+
+def test_what_was_rolled_back_in_scale_does_not_come_back_outside_of_it(walk, api):
+    walk.leave("override", to="scale")
+    api.post("/api/v1/rollouts", json={"flag": KEY, "actor": "ada"})
+    for event in ("start", "roll_back"):
+        api.post(f"/api/v1/rollouts/{KEY}/{event}", json={"actor": "ada"})
+    assert walk.leave("back", to="pilot").status_code == 200
+
+    for event in ("undo", "restart"):
+        refused = api.post(f"/api/v1/rollouts/{KEY}/{event}", json={"actor": "ada", "comment": "again"})
+        assert refused.status_code == 409
+        assert "percentages of users are for scale" in refused.json["detail"]
+    assert api.get(f"/api/v1/rollouts/{KEY}").json["percent"] == 0
 
 
 def test_a_skip_is_refused_and_an_overriding_admin_is_seen_for_ever(walk, api):
