@@ -15,12 +15,14 @@ from wavegate_controller.domain.errors import (
     SignInRefused,
     StaleVersion,
 )
+from wavegate_controller.domain.passport import Unmet
 
 _STATUS: Final[Mapping[type[ControllerError], HTTPStatus]] = {
     Invalid: HTTPStatus.UNPROCESSABLE_ENTITY,
     Conflict: HTTPStatus.CONFLICT,
     EventRefused: HTTPStatus.CONFLICT,
     StaleVersion: HTTPStatus.CONFLICT,
+    Unmet: HTTPStatus.CONFLICT,
     Forbidden: HTTPStatus.FORBIDDEN,
     NotFound: HTTPStatus.NOT_FOUND,
     SignInRefused: HTTPStatus.UNPROCESSABLE_ENTITY,

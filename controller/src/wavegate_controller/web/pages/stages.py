@@ -18,7 +18,7 @@ from wavegate_controller.identity import here, principal
 from wavegate_controller.service import passports as service
 from wavegate_controller.service.passports import PassportView
 from wavegate_controller.service.services import Services
-from wavegate_controller.web.sentences import refused
+from wavegate_controller.web.refusals import refused
 from wavegate_controller.web.signing import signer
 
 #: Parts whose fields are lists: one line each.
@@ -176,6 +176,5 @@ def _one_of(kind: Any, field: str, value: str) -> Any:
 
 
 def _refuse(services: Services, key: str, refusal: ControllerError) -> ResponseReturnValue:
-    status = HTTPStatus.UNPROCESSABLE_ENTITY if isinstance(refusal, Invalid) else HTTPStatus.CONFLICT
-    told = f"Not done: {refusal}." if isinstance(refusal, StaleVersion) else refused(refusal)
-    return _page(services, key, problem=told, reason=request.form.get("reason", "")), status
+    told = refused(refusal)
+    return _page(services, key, problem=told.problem, reason=request.form.get("reason", "")), told.status
