@@ -119,6 +119,25 @@ def test_an_environment_is_made_and_a_taken_name_refused(world, browser):
     assert "1 to 100 of a-z" in wrong.text.partition('id="field-name-error"')[2]
 
 
+def test_an_environment_s_words_and_dry_run_are_changed_where_it_stands(world, browser):
+    environments.create_environment(world.services, "staging", description="For trying", by=ADA)
+
+    def staging():
+        found = environments.list_environments(world.services, by=ADA)
+        return next((each.description, each.dry_run) for each in found if each.name == "staging")
+
+    begun = browser.post("/settings/environments/staging", data={"words": "For trying hard", "dry_run": "true"})
+    during = (staging(), browser.get("/settings/environments").text)
+    ended = browser.post("/settings/environments/staging", data={"words": "For trying hard"})
+    unknown = browser.post("/settings/environments/nowhere", data={"words": "x"})
+
+    assert [begun.status_code, ended.status_code, unknown.status_code] == [303, 303, 404]
+    assert during[0] == ("For trying hard", True)
+    assert "dry run</span>" in during[1]
+    assert "--no-dry-run" in during[1]
+    assert staging() == ("For trying hard", False)
+
+
 def test_a_channel_is_added_tested_and_removed(world, browser):
     added = browser.post("/settings/notifications", data=CHANNEL | {"actions": "rollout.roll_back, flag"})
     tested = browser.post("/settings/notifications/paging/test")
@@ -159,6 +178,7 @@ def test_each_role_may_send_what_it_may_do_and_no_more(world):
         "/settings/people": {"name": "eve", "role:*": "viewer"},
         "/settings/keys": {"name": "eve"},
         "/settings/environments": {"name": "eve"},
+        "/settings/environments/production": {"words": "eve's"},
         "/settings/notifications": CHANNEL,
         "/settings/tokens": {"name": "eve", "role:*": "viewer"},
     }

@@ -5,7 +5,7 @@ from typing import Final
 from flask import Blueprint, request
 from flask.typing import ResponseReturnValue
 
-from wavegate_controller.documents.catalog import EnvironmentDocument
+from wavegate_controller.documents.catalog import EnvironmentChange, EnvironmentDocument
 from wavegate_controller.documents.people import RolesDocument, UserDocument, to_roles
 from wavegate_controller.documents.reading import parse
 from wavegate_controller.domain.access import EVERYWHERE, Permission
@@ -82,7 +82,7 @@ def add_environments(web: Blueprint, services: Services) -> None:
             "web/settings/environments.html",
             _ENVIRONMENTS,
             found=environments.list_environments(where, by=who),
-            may_create=who.may(Permission.ADMINISTER, EVERYWHERE),
+            may_administer=who.may(Permission.ADMINISTER, EVERYWHERE),
             refused=problem,
         )
 
@@ -99,6 +99,17 @@ def add_environments(web: Blueprint, services: Services) -> None:
             )
 
         return tried(page, act, _ENVIRONMENTS, ("name", "description"))
+
+    @web.post("/settings/environments/<name>")
+    def change_environment(name: str) -> ResponseReturnValue:
+        def act() -> object:
+            dry_run = request.form.get("dry_run") == "true"
+            document = parse(EnvironmentChange, {"description": form("words")["words"], "dry_run": dry_run})
+            return environments.change_environment(
+                here(services), name, description=document.description, dry_run=document.dry_run, by=signer()
+            )
+
+        return tried(page, act, _ENVIRONMENTS)
 
 
 def _link(services: Services, invitation: Invitation) -> str:
