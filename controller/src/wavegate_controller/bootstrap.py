@@ -9,6 +9,7 @@ import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from typing import Any, Final, cast
 
 import uvicorn
@@ -47,6 +48,7 @@ from wavegate_controller.notify import OutsideMessenger, Sender
 from wavegate_controller.passwords import Argon2Passwords
 from wavegate_controller.ports import EVENTS, IdentityProvider, MetricHistory, MetricProvider, Store
 from wavegate_controller.providers import Access, PrometheusProvider, ScrapeProvider
+from wavegate_controller.providers.past import Past
 from wavegate_controller.providers.webhook import Webhooks
 from wavegate_controller.scheduler import Reconciler
 from wavegate_controller.service.accounts import first_admin, invite
@@ -174,11 +176,15 @@ def build(config: Config) -> Controller:
 
 def _services(config: Config, store: Store, hub: Hub, recorder: PrometheusRecorder, spans: Spans) -> Services:
     pages = config.public_url or f"http://{config.host}:{config.port}"
+    provider = make_provider(config)
+    history = provider if isinstance(provider, PrometheusProvider) else None
     return Services(
         environment=config.environment,
         store=store,
         clock=SystemClock(),
-        provider=CountedProvider(make_provider(config), recorder, spans),
+        provider=CountedProvider(provider, recorder, spans),
+        history=history,
+        rewind=None if history is None else partial(Past, history),
         webhooks=make_webhooks(config),
         sink=TracedSink(hub, spans),
         fleets=hub,

@@ -19,6 +19,7 @@ from wavegate_controller.domain.decision import Decision
 from wavegate_controller.domain.delivery import ConnectedClient, DeliveredRevision, FleetNews
 from wavegate_controller.domain.environment import Environment
 from wavegate_controller.domain.flag import Flag
+from wavegate_controller.domain.foresight.relabelling import Relabel
 from wavegate_controller.domain.measurement import Answer, Broken, Cursor, Judgement, Labelled, Measurement, Series
 from wavegate_controller.domain.notification import (
     Backlog,
@@ -86,6 +87,16 @@ class MetricHistory(MetricProvider, Protocol):
 
     def kind_of(self, metric: str) -> str | None:
         """What a metric is known to be, such as counter or gauge; None where nothing is known."""
+        ...
+
+
+class Rewind(Protocol):
+    """Gives a source of metrics as it would have answered in the past."""
+
+    def __call__(
+        self, *, start: datetime, end: datetime, step: timedelta, relabel: Relabel | None = None
+    ) -> MetricProvider:
+        """For looks at `start` and every `step` after it; what it cannot give it raises as HistoryLost."""
         ...
 
 

@@ -4,7 +4,7 @@ import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Final, cast
+from typing import Final
 
 from wavegate_controller.documents import RolloutDocument
 from wavegate_controller.domain.access import Permission, Principal
@@ -16,7 +16,6 @@ from wavegate_controller.domain.foresight.supposed import supposed
 from wavegate_controller.domain.gates import ThresholdGate
 from wavegate_controller.domain.measurement import Answer, Broken
 from wavegate_controller.domain.rollout import Rollout, check_variants
-from wavegate_controller.ports import MetricHistory
 from wavegate_controller.service.linting import lint
 from wavegate_controller.service.measure import threshold_query
 from wavegate_controller.service.services import Services
@@ -69,9 +68,8 @@ def preview(services: Services, document: RolloutDocument, *, by: Principal) -> 
         return Preview(rollout=rollout, queries=queries, values=dict.fromkeys(queries, down), why_not=why_not)
     values = {name: services.provider.query(query, at=now) for name, query in queries.items()}
     found = None
-    if hasattr(services.provider, "vector"):
-        history = cast("MetricHistory", services.provider)
-        found = lint(history, services.webhooks, rollout, now=now, pause=lambda: None)
+    if services.history is not None:
+        found = lint(services.history, services.webhooks, rollout, now=now, pause=lambda: None)
     expected, why_not = _expected(services, rollout)
     return Preview(rollout=rollout, values=values, queries=queries, findings=found, expected=expected, why_not=why_not)
 

@@ -8,9 +8,11 @@ from wavegate_controller.ports import (
     Clock,
     Fleets,
     Messenger,
+    MetricHistory,
     MetricProvider,
     Passwords,
     Recorder,
+    Rewind,
     RulesetSink,
     Store,
     Webhooks,
@@ -24,6 +26,8 @@ class Services:
 
     Attributes:
         environment: whose flags these services speak of.
+        history: the source of metrics as one that remembers; None where it does not.
+        rewind: gives that source as it would have answered in the past; None where it remembers nothing.
         pages: what the addresses of the controller's pages begin with; empty where nobody knows it.
         alerts: what alerts may do.
         delivery_attempts: after how many a message is given up.
@@ -40,6 +44,8 @@ class Services:
     passwords: Passwords
     fleets: Fleets
     messenger: Messenger
+    history: MetricHistory | None = None
+    rewind: Rewind | None = None
     pages: str = ""
     alerts: AlertPolicy = field(default_factory=AlertPolicy)
     delivery_attempts: int = 50
