@@ -53,6 +53,12 @@ def past():
                     samples[series("wavegate_bad_total", kind=kind, **labels)] = [
                         (at, number) for at, _, number in rows
                     ]
+    # One flag of a controller of two environments, well in one and failing in the other.
+    for environment, like in (("production", "well"), ("staging", "breaks")):
+        samples[series("wavegate_connected_clients", environment=environment)] = [(at.timestamp(), 1) for at in times]
+        for labels in [dict(key) for key in samples if ("flag", like) in key]:
+            posted = labels | {"environment": environment, "flag": "posted"}
+            samples[series(posted.pop("__name__"), **posted)] = samples[series(labels.pop("__name__"), **labels)]
     samples[series("queue_length", flag="breaks", variant="on")] = [
         (at.timestamp(), 50 if at >= BROKEN_AT else 5 + number % 3) for number, at in enumerate(times)
     ]
@@ -119,6 +125,16 @@ def test_harmless_rollouts_one_after_the_other_are_counted_by_the_week(url):
     assert well["rolled_back_a_week"] == 0
     assert well["completed"] >= 2
     assert [each["began"] for each in well["rollouts"][1:]] == [each["ended"] for each in well["rollouts"][:-1]]
+
+
+@pytest.mark.parametrize(("environment", "rolled_back"), [("production", 0), ("staging", 1)])
+def test_what_the_controller_counted_for_another_environment_is_no_evidence(url, environment, rolled_back):
+    plan = PLAN | {"waves": [{"percent": 50, "bake": "1h", "target": "90m"}, {"percent": 100, "bake": "10m"}]}
+
+    there = found(url, "posted", "--environment", environment, plan=plan)
+
+    assert there["rolled_back"] == rolled_back
+    assert there["share_without_data"] < 0.1
 
 
 def test_before_there_was_a_candidate_half_of_the_users_play_its_part(url):

@@ -29,20 +29,28 @@ def counted(rates, seed="past"):
     return past
 
 
-def flag(name, requests, errors, slow):
+def flag(name, requests, errors, slow, **labels):
     rates = {}
     for cohort in map(str, range(16)):
-        common = {"flag": name, "variant": "off", "cohort": cohort}
+        common = {"flag": name, "variant": "off", "cohort": cohort} | labels
         rates[series("wavegate_requests_total", **common)] = requests / 16
         rates[series("wavegate_bad_total", kind="error", **common)] = errors / 16
         rates[series("wavegate_bad_total", kind="slow", **common)] = slow / 16
     return rates
 
 
+def posted():
+    """What a controller of two environments shows of one flag, beside an app that calls its surroundings something."""
+    clients = {series("wavegate_connected_clients", environment=name): 0 for name in ("production", "staging")}
+    production = flag("posted", 200, 2, 2, environment="production")
+    staging = flag("posted", 50, 25, 25, environment="staging")
+    return clients | production | staging | flag("posted", 100, 1, 1, environment="eu-west")
+
+
 @pytest.fixture(scope="module")
 def url():
     with PrometheusWithAPast() as server:
-        server.remember(counted(flag("busy", 2000, 40, 20) | flag("quiet", 0.4, 0.02, 0.02)))
+        server.remember(counted(flag("busy", 2000, 40, 20) | flag("quiet", 0.4, 0.02, 0.02) | posted()))
         yield server.url
 
 
@@ -66,6 +74,25 @@ def test_traffic_and_base_rates_are_counted(estimate):
     assert found["ends"]["completed"] == 10
     assert [wave["percent"] for wave in found["waves"]] == [10, 25, 50, 100]
     assert all(timedelta(minutes=15).total_seconds() <= wave["takes"]["middle"] for wave in found["waves"])
+
+
+@pytest.mark.parametrize(("environment", "requests", "errors"), [("production", 300, 0.01), ("staging", 150, 0.17)])
+def test_what_the_controller_counted_for_another_environment_is_not_counted(estimate, environment, requests, errors):
+    done = estimate("--flag", "posted", "--environment", environment, "--json")
+
+    traffic = json.loads(done.stdout)["traffic"]
+    assert traffic["requests_per_second"] == pytest.approx(requests, rel=0.05)
+    assert traffic["metrics"]["error-rate"]["mean"] == pytest.approx(errors, rel=0.15)
+
+
+def test_an_environment_that_nothing_is_counted_for_is_refused_with_those_there_are(estimate):
+    done = estimate("--flag", "posted", "--environment", "stagin")
+
+    assert done.exit_code == 2
+    assert (
+        "environment: 'stagin' is none of those that are counted for; expected one of production, staging"
+        in " ".join(done.stderr.split())
+    )
 
 
 def test_what_if_needs_no_server_when_everything_is_said(estimate):

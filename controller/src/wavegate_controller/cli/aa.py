@@ -96,14 +96,15 @@ def aa(
     if not plan.compared:
         raise Invalid("gates", "compares nothing, so that it promises nothing", "a gate that compares")
     history, begin = source.history(), (now - over).replace(microsecond=0)
-    measured = measure_traffic(history, plan, document.flag, stable=variant, at=now, over=min(over, _MEASURED))
+    elsewhere, lately = source.elsewhere(history, at=now, over=over), min(over, _MEASURED)
+    measured = measure_traffic(history, plan, document.flag, stable=variant, at=now, over=lately, elsewhere=elsewhere)
     looks = [begin + number * step for number in range(over // step)]
     halves = []
     for half in track(range(HALVES), "Halving", console=Console(stderr=True), transient=True, disable=as_json):
         past = Past(history, start=begin, end=now, step=step, relabel=by_cohorts(variant, half=half))
         into = Backtested(name=f"half {half + 1}", plan=plan, begin=begin, until=begin)
         rollout = draft(document.flag, plan, candidate=variant, stable=OTHERS, at=begin)
-        backtest(past, rollout, looks, into, repeat=True)
+        backtest(past, rollout, looks, into, repeat=True, elsewhere=elsewhere)
         halves.append(into)
     overlaps = [overlap(document.flag, other) for other in beside]
     found = _Found(flag=document.flag, plan=plan, over=over, measured=measured, halves=halves, overlaps=overlaps)

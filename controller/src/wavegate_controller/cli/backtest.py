@@ -190,7 +190,9 @@ def _replay(
         into.until = into.runs[-1].end
         if not repeat:
             return False
-    past = Past(source.history(), start=times[0], end=time.end, step=time.step, relabel=relabel)
+    history = source.history()
+    elsewhere = source.elsewhere(history, at=time.end, over=time.end - time.begin)
+    past = Past(history, start=times[0], end=time.end, step=time.step, relabel=relabel)
 
     def finished() -> None:
         if resume is not None:
@@ -198,7 +200,7 @@ def _replay(
 
     try:
         with _bar(into.name, time) as seen:
-            replay_plan(past, rollout, times, into, repeat=repeat, seen=seen, finished=finished)
+            replay_plan(past, rollout, times, into, repeat=repeat, elsewhere=elsewhere, seen=seen, finished=finished)
     except HistoryLost as lost:
         said.append(f"The past could not be had any further at {lost}")
     except KeyboardInterrupt:

@@ -158,8 +158,15 @@ def _traffic(
     given = dict(_base(each, plan) for each in base)
     if traffic is not None and all(gate.name in given for gate in plan.compared):
         return Traffic(requests_per_second=traffic, metrics=given), "as given"
+    history, now = source.history(), SystemClock().now()
     measured = measure_traffic(
-        source.history(), plan, document.flag, stable=document.stable, at=SystemClock().now(), over=over
+        history,
+        plan,
+        document.flag,
+        stable=document.stable,
+        at=now,
+        over=over,
+        elsewhere=source.elsewhere(history, at=now, over=over),
     )
     told = f"counted in {measured.requests:,} requests of the last {format_duration(measured.over)}"
     if traffic is not None or given:

@@ -3,18 +3,24 @@
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from functools import wraps
 from pathlib import Path
-from typing import Any, TextIO, TypeVar
+from typing import Any, Final, TextIO, TypeVar
 
 import click
 
 from wavegate_controller.cli.failure import Misused
 from wavegate_controller.config import Config, load
 from wavegate_controller.documents import RolloutDocument, parse, parse_text
+from wavegate_controller.documents.duration import format_duration
 from wavegate_controller.domain.errors import Invalid
+from wavegate_controller.domain.measurement import Broken
 from wavegate_controller.domain.plan import Plan
 from wavegate_controller.ports import MetricHistory
+
+#: Each process that serves apps shows it for each environment.
+_NAMES_ENVIRONMENTS: Final = "wavegate_connected_clients"
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -25,6 +31,7 @@ class Source:
 
     prometheus: str | None
     config: Path | None
+    environment: str | None = None
 
     def settings(self) -> Config:
         """The controller's settings, with the server that was named.
@@ -47,6 +54,27 @@ class Source:
 
         return make_history(self.settings())
 
+    def elsewhere(self, history: MetricHistory, *, at: datetime, over: timedelta) -> frozenset[str]:
+        """Other environments of the controllers that the metrics server knew in that time.
+
+        What a controller counted itself for them is left out, as its reconciler does; it knows their names from its
+        database, and here its own metrics tell them.
+
+        Raises:
+            Invalid: there are several, and the one that was named is none of them.
+        """
+        query = f"group by (environment) (present_over_time({_NAMES_ENVIRONMENTS}[{format_duration(over)}]))"
+        found = history.vector(query, at=at)
+        if isinstance(found, Broken):
+            # The question for the counts will say so.
+            return frozenset()
+        names = {each.labels.get("environment", "") for each in found}
+        mine = self.environment or self.settings().environment
+        if mine not in names and len(names) > 1:
+            known = ", ".join(sorted(names))
+            raise Invalid("environment", f"{mine!r} is none of those that are counted for", f"one of {known}")
+        return frozenset(names - {mine}) if mine in names else frozenset()
+
 
 def asks_prometheus(command: Callable[..., None]) -> Callable[..., None]:
     """Add --prometheus, --config and --json, hand in the source, and refuse by one sentence what makes no sense."""
@@ -58,11 +86,12 @@ def asks_prometheus(command: Callable[..., None]) -> Callable[..., None]:
         type=click.Path(path_type=Path),
         help="The controller's settings, for the server and its credentials.",
     )
+    @click.option("--environment", metavar="NAME", help="Whose counts.  [default: the settings' environment]")
     @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
     @wraps(command)
-    def wrapped(prometheus: str | None, config: Path | None, **arguments: Any) -> None:
+    def wrapped(prometheus: str | None, config: Path | None, environment: str | None, **arguments: Any) -> None:
         try:
-            command(source=Source(prometheus=prometheus, config=config), **arguments)
+            command(source=Source(prometheus=prometheus, config=config, environment=environment), **arguments)
         except Invalid as refusal:
             raise Misused(str(refusal)) from None
 

@@ -1,6 +1,7 @@
 """`wavegate lint`."""
 
 import json
+from datetime import timedelta
 from time import sleep
 from typing import Final, TextIO
 
@@ -22,6 +23,8 @@ _STYLES: Final = {
     Severity.NOTE: ("·", "cyan"),
 }
 _BETWEEN_LOOKS: Final = 0.05
+#: How far back a controller's environments are looked for.
+_RECENT: Final = timedelta(minutes=15)
 
 
 @click.command
@@ -43,7 +46,10 @@ def lint(*, source: Source, file: TextIO, stable: str | None, strict: bool, as_j
         document.flag, plan, stable=stable or document.stable or "off", candidate=document.candidate, at=now
     )
     webhooks = make_webhooks(source.settings())
-    found = suppress(look(source.history(), webhooks, rollout, now=now, pause=lambda: sleep(_BETWEEN_LOOKS)), allowed)
+    history = source.history()
+    elsewhere = source.elsewhere(history, at=now, over=_RECENT)
+    looked = look(history, webhooks, rollout, now=now, pause=lambda: sleep(_BETWEEN_LOOKS), elsewhere=elsewhere)
+    found = suppress(looked, allowed)
     clean = gates_without_findings(found, plan.gates)
     if as_json:
         click.echo(json.dumps([_document(each) for each in found], indent=2, ensure_ascii=False))

@@ -61,6 +61,7 @@ def backtest(
     into: Backtested,
     *,
     repeat: bool,
+    elsewhere: frozenset[str] = frozenset(),
     seen: Callable[[datetime], None] = lambda _: None,
     finished: Callable[[], None] = lambda: None,
 ) -> None:
@@ -72,6 +73,7 @@ def backtest(
         times: of the looks, rising; the first starts the rollout.
         into: takes what is found.
         repeat: whether another rollout starts where one has ended.
+        elsewhere: other environments, whose counts are not this rollout's.
         seen: is told how far it is.
         finished: is called after each rollout.
 
@@ -82,7 +84,7 @@ def backtest(
     while place < len(times) - 1:
         writer = RunWriter(into)
         try:
-            for look in replay(provider, rollout, times[place:]):
+            for look in replay(provider, rollout, times[place:], elsewhere=elsewhere):
                 writer.add(look)
                 seen(look.at)
         finally:
@@ -101,6 +103,8 @@ def replay(
     draft: Rollout,
     times: Iterable[datetime],
     moves: Mapping[datetime, Event] = MappingProxyType({}),
+    *,
+    elsewhere: frozenset[str] = frozenset(),
 ) -> Iterator[Look]:
     """The looks of one rollout until it has ended, or waits for a person.
 
@@ -109,13 +113,14 @@ def replay(
         draft: of which flag, between which variants, by which plan.
         times: of the looks, rising; the first starts the rollout.
         moves: what people did, at times between two looks.
+        elsewhere: other environments, whose counts are not this rollout's.
     """
     rest = iter(times)
     first = next(rest, None)
     if first is None:
         return
     rollout = apply(draft, Event.START, now=first)
-    memory = _Memory(rollout)
+    memory = _Memory(rollout, elsewhere)
     people = deque(sorted(moves.items()))
     for now in rest:
         while people and people[0][0] <= now:
@@ -133,7 +138,8 @@ def replay(
 class _Memory:
     """What the database is to the reconciler."""
 
-    def __init__(self, rollout: Rollout) -> None:
+    def __init__(self, rollout: Rollout, elsewhere: frozenset[str]) -> None:
+        self._elsewhere = elsewhere
         self._cursor: Cursor | None = None
         self._state: State | None = None
         self._evidence_since: datetime | None = None
@@ -149,7 +155,8 @@ class _Memory:
         asking = Asking(provider, self._executor, at=now)
         if wanted := needs(rollout):
             cursor = counting.still_valid(self._cursor, rollout, now=now)
-            (group,) = counting.group([Wanted(rollout=rollout, needs=wanted, cursor=cursor)], now=now)
+            mine = Wanted(rollout=rollout, needs=wanted, cursor=cursor, elsewhere=self._elsewhere)
+            (group,) = counting.group([mine], now=now)
             counted = counting.read(asking, group)[rollout.id]
             if isinstance(counted, Exception):
                 raise counted

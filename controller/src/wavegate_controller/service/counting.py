@@ -79,6 +79,13 @@ def still_valid(cursor: Cursor | None, rollout: Rollout, *, now: datetime) -> Cu
     return cursor
 
 
+def without(series: Sequence[Series], elsewhere: frozenset[str]) -> Sequence[Series]:
+    """Leave out what a controller counted itself for its other environments; see `Wanted.elsewhere`."""
+    if not elsewhere:
+        return series
+    return [each for each in series if each.labels.get("environment") not in elsewhere]
+
+
 def group(wanted: Iterable[Wanted], *, now: datetime) -> Iterator[Group]:
     """As few groups as the answers' size allows.
 
@@ -129,10 +136,7 @@ def read(asking: Asking, group: Group) -> Counting:
 
 
 def _meant(wanted: Wanted, by_flag: Mapping[str, Sequence[Series]]) -> Sequence[Series]:
-    series = by_flag.get(wanted.rollout.flag_key, ())
-    if not wanted.elsewhere:
-        return series
-    return [each for each in series if each.labels.get("environment") not in wanted.elsewhere]
+    return without(by_flag.get(wanted.rollout.flag_key, ()), wanted.elsewhere)
 
 
 def _read_halves(asking: Asking, group: Group) -> Counting:

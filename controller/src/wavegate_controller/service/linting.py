@@ -43,6 +43,7 @@ class Lint:
     Attributes:
         rollout: that the plan would be in its first wave.
         pause: waits between two looks for the answer of a webhook.
+        elsewhere: other environments, whose counts are not this rollout's.
     """
 
     history: MetricHistory
@@ -50,6 +51,7 @@ class Lint:
     rollout: Rollout
     now: datetime
     pause: Callable[[], None]
+    elsewhere: frozenset[str] = frozenset()
 
     def findings(self) -> Iterator[Finding]:
         """What is wrong, gate by gate."""
@@ -72,7 +74,13 @@ class Lint:
             return
         try:
             measure_traffic(
-                self.history, self.rollout.plan, self.rollout.flag_key, stable=None, at=self.now, over=_RECENT
+                self.history,
+                self.rollout.plan,
+                self.rollout.flag_key,
+                stable=None,
+                at=self.now,
+                over=_RECENT,
+                elsewhere=self.elsewhere,
             )
         except NotAnswered as refusal:
             yield Finding(rule=Rule.CANNOT_LOOK, gate=compared[0].name, found=refusal.problem)
@@ -233,10 +241,17 @@ class Lint:
 
 
 def lint(
-    history: MetricHistory, webhooks: Webhooks, rollout: Rollout, *, now: datetime, pause: Callable[[], None]
+    history: MetricHistory,
+    webhooks: Webhooks,
+    rollout: Rollout,
+    *,
+    now: datetime,
+    pause: Callable[[], None],
+    elsewhere: frozenset[str] = frozenset(),
 ) -> tuple[Finding, ...]:
     """What is wrong with the gates of a rollout's plan, in their order."""
-    return tuple(Lint(history=history, webhooks=webhooks, rollout=rollout, now=now, pause=pause).findings())
+    looking = Lint(history=history, webhooks=webhooks, rollout=rollout, now=now, pause=pause, elsewhere=elsewhere)
+    return tuple(looking.findings())
 
 
 def gates_without_findings(findings: Sequence[Finding], gates: Sequence[Gate]) -> list[str]:

@@ -59,6 +59,7 @@ def preview(services: Services, document: RolloutDocument, *, by: Principal) -> 
     plan, now = document.plan_to_domain(), services.clock.now()
     with services.store.transaction() as work:
         flag = work.flags.get(services.environment, document.flag)
+        elsewhere = frozenset(each.name for each in work.environments.list()) - {services.environment}
     stable = document.stable or flag.default_variant
     check_variants(flag, stable=stable, candidate=document.candidate)
     rollout = supposed(flag.key, plan, stable=stable, candidate=document.candidate, at=now)
@@ -69,19 +70,25 @@ def preview(services: Services, document: RolloutDocument, *, by: Principal) -> 
     values = {name: services.provider.query(query, at=now) for name, query in queries.items()}
     found = None
     if services.history is not None:
-        found = lint(services.history, services.webhooks, rollout, now=now, pause=lambda: None)
-    expected, why_not = _expected(services, rollout)
+        found = lint(services.history, services.webhooks, rollout, now=now, pause=lambda: None, elsewhere=elsewhere)
+    expected, why_not = _expected(services, rollout, elsewhere)
     return Preview(rollout=rollout, values=values, queries=queries, findings=found, expected=expected, why_not=why_not)
 
 
-def _expected(services: Services, rollout: Rollout) -> tuple[Outlook | None, str]:
+def _expected(services: Services, rollout: Rollout, elsewhere: frozenset[str]) -> tuple[Outlook | None, str]:
     policy = rollout.plan.policy
     if policy is None:
         return None, "no gate compares, so that each wave takes as long as it takes"
     now = services.clock.now()
     try:
         measured = measure_traffic(
-            services.provider, rollout.plan, rollout.flag_key, stable=rollout.stable, at=now, over=_OVER
+            services.provider,
+            rollout.plan,
+            rollout.flag_key,
+            stable=rollout.stable,
+            at=now,
+            over=_OVER,
+            elsewhere=elsewhere,
         )
     except Invalid as refusal:
         return None, f"the {refusal.field} {refusal.problem}"

@@ -27,6 +27,7 @@ from wavegate_controller.domain.gates import ComparedGate, ErrorRateGate, ValueG
 from wavegate_controller.domain.measurement import Broken, BrokenReason, Cursor, Series
 from wavegate_controller.domain.plan import Plan
 from wavegate_controller.ports import MetricProvider
+from wavegate_controller.service.counting import without
 from wavegate_controller.service.measure import needs_of
 
 _SHORTEST: Final = timedelta(minutes=1)
@@ -56,9 +57,16 @@ class Measured:
 
 
 def measure_traffic(
-    provider: MetricProvider, plan: Plan, flag: str, *, stable: str | None, at: datetime, over: timedelta
+    provider: MetricProvider,
+    plan: Plan,
+    flag: str,
+    *,
+    stable: str | None,
+    at: datetime,
+    over: timedelta,
+    elsewhere: frozenset[str] = frozenset(),
 ) -> Measured:
-    """The traffic of a flag in the time `over` before `at`.
+    """The traffic of a flag in the time `over` before `at`, but for what was counted in other environments.
 
     Raises:
         NotAnswered: the server does not say.
@@ -74,7 +82,7 @@ def measure_traffic(
         raise NotAnswered(
             "traffic", f"cannot be measured: {series.reason}, {series.detail}", "a metrics server, or --traffic"
         )
-    increments, seconds = _count(flag, series, wanted, at=at)
+    increments, seconds = _count(flag, without(series, elsewhere), wanted, at=at)
     requests = _requests(increments, None)
     if not requests or not seconds:
         raise Invalid(
