@@ -4,18 +4,23 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from flask import Flask
 
 import wavegate
 from support import control_plane
-from support.people import person
+from support.people import identity, person
 from wavegate_controller.domain.access import Role
 from wavegate_controller.domain.delivery import ConnectedClient
 from wavegate_controller.domain.errors import Forbidden, StaleVersion
 from wavegate_controller.domain.measurement import Value
 from wavegate_controller.domain.passport import Outcome, Stage
+from wavegate_controller.domain.transitions import Event
 from wavegate_controller.service import passports
 from wavegate_controller.service.auditing import note
+from wavegate_controller.service.explain import explain_decision
 from wavegate_controller.service.readiness import DRILLED
+from wavegate_controller.service.reconcile import reconcile
+from wavegate_controller.web import make_web
 
 KEY = "ai-summaries"
 PEOPLE = ["ann", "bob", "cleo", "dan", "eve"]
@@ -269,6 +274,84 @@ def test_a_check_that_turns_red_shows_it_and_holds_the_stage(world, walk):
         "production_ready.rollback: the last drill was on 2026-01-01, more than 30 days ago" in refused.json["detail"]
     )
     assert "production_ready.monitoring: gates without an answer" in refused.json["detail"]
+
+
+LATENCY = {"type": "threshold", "name": "latency", "query": "p95", "operator": "<", "limit": 0.5}
+
+
+def in_scale(world, walk, **plan):
+    """A rollout that is in its first wave, of a feature that came to scale by green checks."""
+    ready(world, walk)
+    assert walk.leave().json["passport"]["stage"] == "scale"
+    walk.api.post(f"/api/v1/rollouts/{KEY}/cancel", json={"actor": "ada"})
+    waves = [{"percent": share, "bake": "1m", "target": "1m"} for share in (10, 50, 100)]
+    document = {"flag": KEY, "plan": {"waves": waves, "gates": [LATENCY]} | plan, "actor": "ada"}
+    rollout = walk.api.post("/api/v1/rollouts", json=document).json["id"]
+    assert walk.api.post(f"/api/v1/rollouts/{KEY}/start", json={"actor": "ada"}).status_code == 200
+    return rollout
+
+
+def looks(world, rollout, *, minutes=2):
+    """What the reconciler decided last."""
+    decision = None
+    for _ in range(minutes * 4):
+        world.clock.advance(seconds=15)
+        decision = reconcile(world.services, rollout) or decision
+    return decision
+
+
+def test_a_check_that_turns_red_in_scale_holds_the_next_wave_by_name_where_the_plan_says_so(world, walk, api):
+    rollout = in_scale(world, walk, on_red_check="hold")
+    world.services.fleets.clients = lambda environment: []
+
+    held = looks(world, rollout)
+
+    shown = api.get(f"/api/v1/rollouts/{KEY}").json
+    latest = api.get(f"/api/v1/rollouts/{KEY}/decisions").json["items"][0]
+    assert (held.event, held.reason) == (Event.TICK, "red_check")
+    assert "integrations (not connected: shop)" in held.sentence
+    assert (shown["percent"], latest["reason"], latest["sentence"]) == (10, "red_check", held.sentence)
+    assert explain_decision(world.services, latest["id"], by=person()).agrees
+    pages = Flask("pages")
+    pages.register_blueprint(make_web(world.services, identity(world.services)))
+    page = pages.test_client().get(f"/flags/{KEY}").text
+    assert "Readiness has turned red" in page
+    assert "No wave is left upwards by itself" in page
+    promoted = api.post(f"/api/v1/rollouts/{KEY}/promote", json={"actor": "ada", "comment": "the shop restarts"})
+    assert promoted.json["percent"] == 50
+    entry = api.get("/api/v1/audit?action=rollout.promote").json["items"][0]
+    assert "the shop restarts (red since it came to scale: infrastructure" in entry["evidence"]["sentence"]
+
+
+def test_a_red_check_keeps_no_rollout_from_going_back(world, walk):
+    rollout = in_scale(world, walk, on_red_check="hold")
+    world.services.fleets.clients = lambda environment: []
+    world.metrics.value = Value(value=0.9)
+
+    assert looks(world, rollout, minutes=1).event is Event.ROLL_BACK
+
+
+@pytest.mark.parametrize("on_red_check", ["hold", "show"])
+def test_waves_go_on_while_the_checks_are_green_or_the_plan_only_shows_them(world, walk, on_red_check):
+    rollout = in_scale(world, walk, on_red_check=on_red_check)
+    if on_red_check == "show":
+        world.services.fleets.clients = lambda environment: []
+
+    looks(world, rollout)
+
+    assert world.rollout(rollout).weight > 10_000
+
+
+def test_who_came_to_scale_by_an_override_is_not_held_by_checks_that_were_never_made(world, walk, api):
+    walk.leave("override", reason="a law asks for it", to="scale")
+    plan = {"waves": [{"percent": 10, "bake": "1m"}, {"percent": 100, "bake": "1m"}], "on_red_check": "hold"}
+    document = {"flag": KEY, "plan": plan | {"gates": [LATENCY]}, "actor": "ada"}
+    rollout = api.post("/api/v1/rollouts", json=document).json["id"]
+    api.post(f"/api/v1/rollouts/{KEY}/start", json={"actor": "ada"})
+
+    looks(world, rollout)
+
+    assert world.rollout(rollout).weight == 100_000
 
 
 def test_only_its_owner_says_that_they_own_an_item_and_a_new_owner_must_say_so_anew(world, walk, api):

@@ -29,6 +29,7 @@ from wavegate_controller.domain.plan import (
     GuardrailSettings,
     OnBreach,
     OnInconclusive,
+    OnRedCheck,
     OnTimeLimit,
     Plan,
     Wave,
@@ -135,6 +136,9 @@ class PlanDocument(Document):
     dry_run: bool = Field(
         default=False, description="Judge and record what would have been done; only people move the rollout."
     )
+    on_red_check: Literal["show", "hold"] = Field(
+        default="show", description="What a check of production readiness does that has turned red since."
+    )
 
     def to_domain(self) -> Plan:
         """The plan.
@@ -162,6 +166,7 @@ class PlanDocument(Document):
             freeze_windows=freeze_windows_to_domain(self.freeze_windows, "freeze_windows"),
             budget=self.budget,
             dry_run=self.dry_run,
+            on_red_check=OnRedCheck(self.on_red_check),
         )
 
 
@@ -204,6 +209,7 @@ def plan_to_document(plan: Plan) -> dict[str, Any]:
         "freeze_windows": [freeze_window_to_document(each) for each in plan.freeze_windows],
         "budget": dict(plan.budget),
         "dry_run": plan.dry_run,
+        "on_red_check": plan.on_red_check.value,
     }
 
 

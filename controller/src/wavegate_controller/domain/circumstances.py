@@ -1,4 +1,4 @@
-"""What holds a rollout that is not in its evidence: the calendar, other flags, and the flag's own switch."""
+"""What holds a rollout that is not in its evidence: the calendar, other flags, its readiness, the flag's own switch."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -14,6 +14,7 @@ class Circumstances:
     Attributes:
         frozen: the freeze window that holds, of the plan or of the environment.
         waits_for: what another flag must do first, as a sentence; empty when nothing.
+        red_checks: what is seen of production readiness that has turned red, as a sentence; empty when nothing.
         stopped: the flag is disabled, so nobody has the candidate, whatever the weight.
         dry_run: whether the whole environment is in dry run: what would move the rollout is only written down.
         noted: what a dry run has noted last since somebody moved the rollout; the same is not noted twice.
@@ -21,6 +22,7 @@ class Circumstances:
 
     frozen: Frozen | None = None
     waits_for: str = ""
+    red_checks: str = ""
     stopped: bool = False
     dry_run: bool = False
     noted: Event | None = None

@@ -10,7 +10,7 @@ from wavegate_controller.domain.circumstances import CLEAR, Circumstances
 from wavegate_controller.domain.forecast import over_budget
 from wavegate_controller.domain.gates import OnSilence
 from wavegate_controller.domain.guardrail import Reason
-from wavegate_controller.domain.plan import Approval, OnBreach, OnTimeLimit
+from wavegate_controller.domain.plan import Approval, OnBreach, OnRedCheck, OnTimeLimit
 from wavegate_controller.domain.rollout import PauseReason, Rollout, State
 from wavegate_controller.domain.transitions import Event, apply, meaning
 from wavegate_controller.domain.verdict import Verdict, VerdictKind
@@ -41,6 +41,8 @@ class DecisionReason(StrEnum):
     FREEZE_WINDOW = "freeze_window"
     #: Another flag must serve somebody first.
     PREREQUISITE = "prerequisite"
+    #: A check of production readiness has turned red.
+    RED_CHECK = "red_check"
     #: The flag is stopped, so nobody has the candidate to be judged by.
     FLAG_STOPPED = "flag_stopped"
     #: It stays in this wave for longer than the wave's time limit.
@@ -195,6 +197,8 @@ def _not_yet(
         return DecisionReason.BAKING, f"all gates pass; baking until {until:%H:%M:%S} UTC"
     if circumstances.waits_for:
         return DecisionReason.PREREQUISITE, f"all gates pass; {circumstances.waits_for}"
+    if circumstances.red_checks and rollout.plan.on_red_check is OnRedCheck.HOLD:
+        return DecisionReason.RED_CHECK, f"all gates pass; {circumstances.red_checks}"
     return None
 
 

@@ -259,6 +259,11 @@ class Passport:
         return self.stage is Stage.SCALE and not self.has_ended
 
     @property
+    def stands_on_checks(self) -> bool:
+        """Whether it came to scale by a go, for which every check was green; an override went on without them."""
+        return self.may_scale and bool(self.decisions) and self.decisions[-1].outcome is Outcome.GO
+
+    @property
     def overrides(self) -> tuple[StageDecision, ...]:
         """Every time an admin went on without what a stage asks for."""
         return tuple(each for each in self.decisions if each.outcome is Outcome.OVERRIDE)

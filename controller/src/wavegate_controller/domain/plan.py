@@ -32,6 +32,7 @@ __all__ = [
     "GuardrailSettings",
     "OnBreach",
     "OnInconclusive",
+    "OnRedCheck",
     "OnTimeLimit",
     "Operator",
     "Plan",
@@ -86,6 +87,15 @@ class OnTimeLimit(StrEnum):
     PAUSE = "pause"
     #: Everybody back to the stable variant.
     ROLL_BACK = "roll_back"
+
+
+class OnRedCheck(StrEnum):
+    """What a check of production readiness does that has turned red since the feature came to scale."""
+
+    #: It is shown, and the waves go on.
+    SHOW = "show"
+    #: No wave is left upwards by itself before it is green again, or a human promotes.
+    HOLD = "hold"
 
 
 #: More approvers than that for one wave is nobody's rule, but somebody's typing.
@@ -238,6 +248,7 @@ class Plan:
         budget: gate that compares to how many more of what it counts, an hour, the next wave may take without a human's
             approval.
         dry_run: whether the reconciler only judges and records what it would have done; people move the rollout.
+        on_red_check: whether a check of production readiness that has turned red holds the next wave.
     """
 
     waves: tuple[Wave, ...] = DEFAULT_WAVES
@@ -253,6 +264,7 @@ class Plan:
     freeze_windows: tuple[FreezeWindow, ...] = ()
     budget: Mapping[str, float] = field(default_factory=dict)
     dry_run: bool = False
+    on_red_check: OnRedCheck = OnRedCheck.SHOW
 
     def __post_init__(self) -> None:
         if not self.waves:

@@ -7,17 +7,20 @@ from datetime import datetime
 from wavegate_controller.domain import prerequisites
 from wavegate_controller.domain.circumstances import Circumstances
 from wavegate_controller.domain.freeze import FreezeWindow, Frozen, frozen
+from wavegate_controller.domain.plan import OnRedCheck
 from wavegate_controller.domain.rollout import Rollout
 from wavegate_controller.domain.transitions import Event
-from wavegate_controller.ports import UnitOfWork
+from wavegate_controller.ports import Fleets, UnitOfWork
+from wavegate_controller.service.readiness import red_checks
 
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """The calendars, switches and prerequisites of the environments that are asked about."""
+    """The calendars, switches, prerequisites and readiness of the environments that are asked about."""
 
     work: UnitOfWork
     now: datetime
+    fleets: Fleets | None = None
     _windows: dict[str, Sequence[FreezeWindow]] = field(default_factory=dict)
     _stopped: dict[str, frozenset[str]] = field(default_factory=dict)
     _dependent: dict[str, Mapping[str, Sequence[str]]] = field(default_factory=dict)
@@ -33,10 +36,18 @@ class Surroundings:
         return Circumstances(
             frozen=self.frozen(environment, rollout.plan.freeze_windows),
             waits_for=self.waits_for(environment, rollout.flag_key),
+            red_checks=self.red_checks(rollout) if rollout.plan.on_red_check is OnRedCheck.HOLD else "",
             stopped=rollout.flag_key in self._stopped[environment],
             dry_run=in_dry_run,
             noted=self._noted(rollout) if notes else None,
         )
+
+    def red_checks(self, rollout: Rollout) -> str:
+        """What of its readiness has turned red, as a sentence; not looked at before the wave may be left."""
+        until = rollout.bakes_until
+        if self.fleets is None or (until is not None and self.now < until):
+            return ""
+        return red_checks(self.work, self.fleets, rollout.environment, rollout.flag_key, now=self.now)
 
     def in_dry_run(self, environment: str) -> bool:
         """Whether all rollouts of an environment are only judged."""

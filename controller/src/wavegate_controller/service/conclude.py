@@ -67,7 +67,7 @@ def conclude(services: Services, looked: Sequence[Looked], *, now: datetime) -> 
         done: list[_Kept | Exception | None] = []
         try:
             with services.store.transaction() as work:
-                surroundings = Surroundings(work, now)
+                surroundings = Surroundings(work, now, services.fleets)
                 for each in waiting[:_TOGETHER]:
                     done.append(_try(services.folds, work, each, surroundings, now=now))
                     if isinstance(done[-1], _Kept) and done[-1].ruleset:

@@ -15,8 +15,9 @@ from wavegate_controller.domain.measurement import Measurement
 from wavegate_controller.domain.passport import Passport, Stage
 from wavegate_controller.domain.publication import PublishedRuleset
 from wavegate_controller.domain.record import DecisionRecord
-from wavegate_controller.domain.rollout import WATCHED, Rollout
+from wavegate_controller.domain.rollout import ENDED, WATCHED, Rollout
 from wavegate_controller.ports import UnitOfWork
+from wavegate_controller.service.readiness import red_checks
 from wavegate_controller.service.reasons import reasons_given
 from wavegate_controller.service.rollouts import can_undo
 from wavegate_controller.service.services import Services
@@ -72,6 +73,7 @@ class FlagStory:
         reasons: what people said afterwards about the decision with that id.
         can_undo: whether the roll back can be taken back.
         delivered: how far the revision in force has come; None where this process serves none of them.
+        red_checks: what of its readiness has turned red since it came to scale, as a sentence; empty when nothing.
     """
 
     view: FlagView
@@ -83,6 +85,7 @@ class FlagStory:
     reasons: Mapping[int, str] = field(default_factory=dict)
     can_undo: bool = False
     delivered: DeliveredRevision | None = None
+    red_checks: str = ""
 
 
 def overview(
@@ -235,6 +238,8 @@ def flag_story(
         since = until - max(lookback, _LOOKS_SHOWN * rollout.plan.interval)
         measured = work.evidence.since(rollout.id, since)
         reasons = reasons_given(work, rollout)
+        is_open = rollout.state not in ENDED
+        red = red_checks(work, services.fleets, rollout.environment, key, now=now) if is_open else ""
     return FlagStory(
         view=view,
         now=now,
@@ -245,6 +250,7 @@ def flag_story(
         reasons=reasons,
         can_undo=can_undo(rollout, moved, now=now),
         delivered=_delivered(services),
+        red_checks=red,
     )
 
 

@@ -17,7 +17,7 @@ from wavegate_controller.domain.passport import (
     ReadinessItem,
 )
 from wavegate_controller.domain.rollout import Rollout
-from wavegate_controller.ports import UnitOfWork
+from wavegate_controller.ports import Fleets, UnitOfWork
 from wavegate_controller.service.measure import needs_of, threshold_query
 from wavegate_controller.service.services import Services
 
@@ -31,15 +31,33 @@ def findings(services: Services, passport: Passport) -> Mapping[ReadinessItem, F
     now = services.clock.now()
     with services.store.transaction() as work:
         rollouts = work.rollouts.list(passport.environment, flag_key=passport.flag_key)
-        rollback = _rollback(work, passport, now)
+        found = at_hand(work, services.fleets, passport, now=now)
     newest = max(rollouts, key=lambda each: each.created_at, default=None)
+    found = {**found, ReadinessItem.MONITORING: _monitoring(services, newest, now)}
+    return {item: found[item] for item in ReadinessItem if item in found}
+
+
+def at_hand(work: UnitOfWork, fleets: Fleets, passport: Passport, *, now: datetime) -> Mapping[ReadinessItem, Finding]:
+    """Those for which no metrics server is asked: the gates of a rollout say by themselves when they have no answer."""
     return {
-        ReadinessItem.INFRASTRUCTURE: _infrastructure(services, passport),
-        ReadinessItem.MONITORING: _monitoring(services, newest, now),
-        ReadinessItem.INTEGRATIONS: _integrations(services, passport),
+        ReadinessItem.INFRASTRUCTURE: _infrastructure(fleets, passport),
+        ReadinessItem.INTEGRATIONS: _integrations(fleets, passport),
         ReadinessItem.SUPPORT: _support(passport),
-        ReadinessItem.ROLLBACK: rollback,
+        ReadinessItem.ROLLBACK: _rollback(work, passport, now),
     }
+
+
+def red_checks(work: UnitOfWork, fleets: Fleets, environment: str, flag_key: str, *, now: datetime) -> str:
+    """Which have turned red since a feature came to scale, as a sentence; empty when none has."""
+    passport = work.passports.find(environment, flag_key)
+    if passport is None or not passport.stands_on_checks:
+        return ""
+    red = [
+        f"{item} ({found.detail})"
+        for item, found in at_hand(work, fleets, passport, now=now).items()
+        if found.check is Check.RED
+    ]
+    return f"red since it came to scale: {', '.join(red)}" if red else ""
 
 
 def _green(detail: str) -> Finding:
@@ -50,18 +68,18 @@ def _red(detail: str) -> Finding:
     return Finding(check=Check.RED, detail=detail)
 
 
-def _infrastructure(services: Services, passport: Passport) -> Finding:
-    seen = len({each.instance for each in services.fleets.clients(passport.environment)})
+def _infrastructure(fleets: Fleets, passport: Passport) -> Finding:
+    seen = len({each.instance for each in fleets.clients(passport.environment)})
     if seen >= FEWEST_INSTANCES:
         return _green(f"{seen} instances of apps are connected")
     return _red(f"{seen} instances of apps are connected, and {FEWEST_INSTANCES} are needed so that one may fail")
 
 
-def _integrations(services: Services, passport: Passport) -> Finding:
+def _integrations(fleets: Fleets, passport: Passport) -> Finding:
     wanted = passport.production_ready.apps
     if not wanted:
         return _red("no apps are named: say in `apps` which are to have it")
-    connected = {each.app for each in services.fleets.clients(passport.environment)}
+    connected = {each.app for each in fleets.clients(passport.environment)}
     if away := [app for app in wanted if app not in connected]:
         return _red(f"not connected: {', '.join(away)}")
     return _green(f"connected: {', '.join(wanted)}")

@@ -26,6 +26,7 @@ from wavegate_controller.service.circumstances import Surroundings
 from wavegate_controller.service.measure import threshold_query
 from wavegate_controller.service.notifications import tell
 from wavegate_controller.service.publish import next_revision
+from wavegate_controller.service.readiness import red_checks
 from wavegate_controller.service.services import Services
 from wavegate_controller.service.stages import check_may_scale
 from wavegate_controller.service.templates import find_template
@@ -133,13 +134,18 @@ def act(
         sentence = _sentence(meant if meant is Event.SIGN else event, before, by.name, comment)
         if frozen is not None:
             sentence = f"{sentence} (in {frozen.sentence}, overridden)"
+        red = ""
+        if after.exposure > before.exposure:
+            # A person may go on all the same, and it is written down that they did.
+            red = red_checks(work, services.fleets, before.environment, before.flag_key, now=now)
+            sentence = f"{sentence} ({red})" if red else sentence
         # An approval that was not the last one is a signature; a promotion that does not end it bakes.
         decision = Decision(
             event=meant if meant in (Event.SIGN, Event.BAKE) else event,
             reason=DecisionReason.REQUESTED,
             sentence=sentence,
         )
-        circumstances = Circumstances(frozen=frozen)
+        circumstances = Circumstances(frozen=frozen, red_checks=red)
         ruleset = commit(
             work,
             decision,

@@ -391,6 +391,7 @@ def _circumstances_to_document(record: DecisionRecord) -> Columns | None:
     document = {
         "frozen": frozen and {"window": frozen.window, "until": frozen.until.isoformat()},
         "waits_for": record.circumstances.waits_for,
+        "red_checks": record.circumstances.red_checks,
         "stopped": record.circumstances.stopped,
         "dry_run": record.circumstances.dry_run,
         "noted": record.circumstances.noted,
@@ -412,6 +413,7 @@ def _circumstances_from_document(document: Mapping[str, Any]) -> dict[str, Any]:
         "circumstances": Circumstances(
             frozen=frozen and Frozen(window=frozen["window"], until=datetime.fromisoformat(frozen["until"])),
             waits_for=document.get("waits_for", ""),
+            red_checks=document.get("red_checks", ""),
             stopped=document.get("stopped", False),
             dry_run=document.get("dry_run", False),
             noted=_event(document.get("noted")),

@@ -17,6 +17,7 @@ _WAITS: Final = {
     DecisionReason.PINNED: "stays until somebody unpins it",
     DecisionReason.PINNED_BREACH: "stays until somebody unpins it",
     DecisionReason.PREREQUISITE: "waits for another flag",
+    DecisionReason.RED_CHECK: "waits until the checks of production readiness are green again",
     DecisionReason.FLAG_STOPPED: "waits for the flag to be enabled",
     DecisionReason.CANNOT_MEASURE: "waits until the gates can be measured again",
 }
