@@ -32,6 +32,7 @@ PARTS = {
     "user": "ada",
     "channel": "spare",
     "delivery": "1",
+    "number": "1",
     "name": "staging",
 }
 

@@ -28,6 +28,7 @@ READS = {
     "flag list": "",
     "flag show": "search",
     "flag stale": "",
+    "feedback list": "search",
     "segment list": "",
     "segment show": "staff",
     "template list": "",
@@ -63,11 +64,11 @@ READS = {
 }
 #: They change something, follow without an end, or ask the metrics server; each has its own tests.
 OTHERS = {"apply", "login", "logout", "doctor", "estimate", "backtest", "aa", "lint", "delivery watch"}
-OTHERS |= {"drill", "rollout compare"}
+OTHERS |= {"drill", "rollout compare", "feedback export"}
 ACTS = {"create", "change", "save", "set", "add", "remove", "test", "retry", "roles", "link", "disable", "enable"}
 ACTS |= {"archive", "restore", "rotate", "revoke", "judge", "start", "promote", "approve", "reject", "pause", "resume"}
 ACTS |= {"pin", "unpin", "step-back", "roll-back", "undo", "reason", "restart", "cancel"}
-ACTS |= {"write", "go", "no-go", "back", "override", "acknowledge", "leave"}
+ACTS |= {"write", "go", "no-go", "back", "override", "acknowledge", "leave", "erase"}
 
 
 def commands(group=main, path=(), parent=None):

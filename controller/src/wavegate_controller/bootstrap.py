@@ -23,6 +23,7 @@ from wavegate_controller.delivery import (
     Cors,
     Delivery,
     Feed,
+    FeedbackRoute,
     FeedRoutes,
     Flagd,
     Grant,
@@ -36,6 +37,7 @@ from wavegate_controller.delivery import (
     SdkRoutes,
 )
 from wavegate_controller.delivery.asgi import Application
+from wavegate_controller.delivery.feedback import RATE_OF_A_PERSON, FeedbackLimits
 from wavegate_controller.delivery.keys import hash_of
 from wavegate_controller.delivery.protocol import BoundedProtocol
 from wavegate_controller.documents.counts import BOUNDS
@@ -43,6 +45,7 @@ from wavegate_controller.domain.access import EVERYWHERE, SYSTEM, Role
 from wavegate_controller.domain.credential import Credential
 from wavegate_controller.domain.errors import Invalid
 from wavegate_controller.identity import FixedToken, Identity
+from wavegate_controller.inbox import Inbox
 from wavegate_controller.keyring import Keyring
 from wavegate_controller.notify import OutsideMessenger, Sender
 from wavegate_controller.passwords import Argon2Passwords
@@ -85,6 +88,7 @@ class Controller:
         app: the ASGI application, data plane and control plane.
         reconciler: watches; None where other processes do.
         sender: tells people; None where other processes do.
+        inbox: writes down what people said.
         siblings: talks with the other processes; None where there can be none.
         alone: keeps other processes away from a database that takes only one.
         spans: say what the process does, where somebody listens.
@@ -97,6 +101,7 @@ class Controller:
     reconciler: Reconciler | None
     sender: Sender | None
     keyring: Keyring
+    inbox: Inbox
     siblings: Siblings | None
     alone: OnlyProcess
     spans: Spans
@@ -106,6 +111,7 @@ class Controller:
         follow(self.services)
         publish_latest(self.services)
         self.keyring.start()
+        self.inbox.start()
         if self.siblings:
             self.siblings.start()
         if self.reconciler:
@@ -123,6 +129,7 @@ class Controller:
         if self.siblings:
             self.siblings.close()
         self.keyring.close()
+        self.inbox.close()
         self.spans.close()
 
 
@@ -154,20 +161,38 @@ def build(config: Config) -> Controller:
     feed = _feed(services.store, heartbeat=config.stream_heartbeat)
     keys = Keys()
     keys.listen(hub.revoke)
+    inbox = Inbox(services)
+    feedback = FeedbackRoute(
+        hub,
+        keys,
+        counts,
+        inbox,
+        limits=FeedbackLimits(key=RateLimits(config.feedback_rate_limit), person=RateLimits(RATE_OF_A_PERSON)),
+        cors=Cors(config.feedback_cors_origins),
+        now=services.clock.now,
+        tell=recorder.feedback_taken,
+    )
     return Controller(
         services=services,
         hub=hub,
         feed=feed,
         app=Delivery(
-            (_data_plane(config, hub, counts, keys) if "data" in config.roles else {})
+            (_data_plane(config, hub, counts, keys, feedback) if "data" in config.roles else {})
             | ({"/api/": FeedRoutes(feed, control_plane)} if "control" in config.roles else {}),
             otherwise=control_plane,
         ),
-        reconciler=Reconciler(services, every=config.tick, keep=config.retention, around=lambda: spans.span("tick", {}))
+        reconciler=Reconciler(
+            services,
+            every=config.tick,
+            keep=config.retention,
+            keep_feedback=config.feedback_retention,
+            around=lambda: spans.span("tick", {}),
+        )
         if "reconcile" in config.roles
         else None,
         sender=Sender(services) if "reconcile" in config.roles else None,
         keyring=_keyring(services, keys, config),
+        inbox=inbox,
         siblings=Siblings(services) if engine.dialect.name == "postgresql" else None,
         alone=alone,
         spans=spans,
@@ -198,10 +223,12 @@ def _services(config: Config, store: Store, hub: Hub, recorder: PrometheusRecord
     )
 
 
-def _data_plane(config: Config, hub: Hub, counts: PostedCounts, keys: Keys) -> dict[str, Application]:
+def _data_plane(
+    config: Config, hub: Hub, counts: PostedCounts, keys: Keys, feedback: FeedbackRoute
+) -> dict[str, Application]:
     ofrep = Ofrep(hub, keys, limits=RateLimits(config.ofrep_rate_limit), cors=Cors(config.ofrep_cors_origins))
     counts.include(ofrep.served)
-    return {"/sdk/": SdkRoutes(hub, counts, keys), "/ofrep/": ofrep, "/flagd/": Flagd(hub, keys)}
+    return {"/sdk/": SdkRoutes(hub, counts, keys, feedback), "/ofrep/": ofrep, "/flagd/": Flagd(hub, keys)}
 
 
 def _feed(store: Store, *, heartbeat: timedelta) -> Feed:

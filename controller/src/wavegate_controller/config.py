@@ -10,6 +10,7 @@ from typing import Any, Final, Literal, Self
 
 from pydantic import Field, SecretStr, ValidationError, model_validator
 
+from wavegate_controller.documents.feedback import LONGEST_LIFE
 from wavegate_controller.documents.reading import Document, Duration, refusal
 from wavegate_controller.domain.access import EVERYWHERE, Role
 from wavegate_controller.domain.alerting import AlertAction, AlertPolicy
@@ -170,6 +171,18 @@ class Config(Document):
     ofrep_rate_limit: float = Field(
         default=0, ge=0, le=1_000_000, description="Evaluation requests a second for each SDK key; 0 for no limit."
     )
+    feedback_cors_origins: list[str] = Field(
+        default_factory=list,
+        description="Origins of web pages whose readers may give feedback here, with tokens; `*` for all.",
+    )
+    feedback_rate_limit: float = Field(
+        default=50, ge=0, le=1_000_000, description="Answers of people a second for each SDK key; 0 for no limit."
+    )
+    feedback_retention: Duration = Field(
+        default="90d",
+        validate_default=True,
+        description="How long what people said is kept: a day or more; 0 for ever.",
+    )
     webhook_urls: list[str] = Field(
         default_factory=list,
         description="Addresses that webhook gates may ask, each with what lies beneath it. With none, none may.",
@@ -263,6 +276,13 @@ class Config(Document):
         ):
             if duration <= timedelta(0):
                 raise Invalid(field, "is not a time", "more than 0, such as 1s")
+        return self
+
+    @model_validator(mode="after")
+    def _counts_once(self) -> Self:
+        if timedelta(0) < self.feedback_retention < LONGEST_LIFE:
+            problem = "ends before the tokens of browsers do, whose answers would count again"
+            raise Invalid("feedback_retention", problem, "1d or more, or 0 for ever")
         return self
 
     @property

@@ -9,6 +9,7 @@ from typing import Any, Final, Protocol
 from wavegate_controller.domain.access import Roles
 from wavegate_controller.domain.account import DeviceLogin, Link, Session, User
 from wavegate_controller.domain.alerting import Alert, AlertRecord
+from wavegate_controller.domain.answers import FeedbackAnswer
 from wavegate_controller.domain.audit import AuditFilter, Entry, Head, Note
 from wavegate_controller.domain.catalog import Calendar, Segment, Template
 from wavegate_controller.domain.claim import Claim
@@ -687,6 +688,56 @@ class PassportRepository(Protocol):
         ...
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FeedbackFilter:
+    """Which answers are wanted; None is any.
+
+    Attributes:
+        until: given up to then.
+    """
+
+    rollout_id: str | None = None
+    wave: int | None = None
+    variant: str | None = None
+    thumbs_up: bool | None = None
+    with_comment: bool = False
+    until: datetime | None = None
+
+
+class FeedbackRepository(Protocol):
+    """What people said, in all environments."""
+
+    def find(self, environment: str, key: str) -> FeedbackAnswer | None:
+        """The one of this key."""
+        ...
+
+    def get(self, environment: str, number: int) -> FeedbackAnswer | None:
+        """The one of this id."""
+        ...
+
+    def list(
+        self, environment: str, flag_key: str, wanted: FeedbackFilter, *, limit: int, before: int | None = None
+    ) -> Sequence[FeedbackAnswer]:
+        """Newest first; with `before`, those with a smaller id."""
+        ...
+
+    def count(self, environment: str, flag_key: str, wanted: FeedbackFilter) -> int:
+        """How many there are."""
+        ...
+
+    def add(self, answer: FeedbackAnswer) -> bool:
+        """A new one; False where its key is taken."""
+        ...
+
+    def save(self, answer: FeedbackAnswer) -> None:
+        """In the place of the one of its id."""
+        ...
+
+    def prune(self, *, before: datetime, limit: int) -> int:
+        """Remove so many at most that are older; how many."""
+        ...
+
+
 class SegmentRepository(Protocol):
     """The segments of all environments."""
 
@@ -855,6 +906,11 @@ class UnitOfWork(Protocol):
     @property
     def passports(self) -> PassportRepository:
         """Passports of features."""
+        ...
+
+    @property
+    def feedback(self) -> FeedbackRepository:
+        """See FeedbackRepository."""
         ...
 
     @property

@@ -99,6 +99,15 @@ class RemoteController:
         """The flags that have done their work."""
         return self._ask("GET", "stale-flags", query={"days": days})
 
+    def feedback(self, key: str, wanted: Mapping[str, Any]) -> Iterator[Document]:
+        """What people said about a flag, newest first."""
+        return self.pages(f"flags/{_segment(key)}/feedback", wanted)
+
+    def erase_feedback(self, key: str, number: int, *, actor: str | None = None, comment: str = "") -> Document:
+        """Forget the words of an answer."""
+        path = f"flags/{_segment(key)}/feedback/{number}/erase"
+        return self._ask("POST", path, body=_signed(actor, {"comment": comment}))
+
     def portfolio(self) -> Document:
         """All features by stage."""
         return self._ask("GET", "passports")

@@ -13,6 +13,7 @@ from typing import Any, Final, TypeVar
 from apscheduler.executors.pool import ThreadPoolExecutor as TickExecutor
 from apscheduler.schedulers.background import BackgroundScheduler
 
+from wavegate_controller.service.feedback import prune_feedback
 from wavegate_controller.service.pruning import prune
 from wavegate_controller.service.reconcile import tick
 from wavegate_controller.service.services import Services
@@ -39,6 +40,7 @@ class Reconciler:
         services: the world.
         every: the time between two ticks.
         keep: how long what nobody needs is kept; 0 for ever.
+        keep_feedback: how long what people said is kept; 0 for ever.
         around: entered for each tick, such as a span.
     """
 
@@ -48,11 +50,13 @@ class Reconciler:
         *,
         every: timedelta,
         keep: timedelta = timedelta(0),
+        keep_feedback: timedelta = timedelta(0),
         around: Callable[[], AbstractContextManager[object]] = nullcontext,
     ) -> None:
         self._services = services
         self._around = around
         self._keep = keep
+        self._keep_feedback = keep_feedback
         self._pruned: float | None = None
         self._closing = Event()
         self._begun: float | None = None
@@ -70,7 +74,7 @@ class Reconciler:
             max_instances=1,
             misfire_grace_time=None,
         )
-        if keep:
+        if keep or keep_feedback:
             self._scheduler.add_job(self._prune, "interval", hours=1, executor="pruning", misfire_grace_time=None)
         # A tick that takes longer than its interval is skipped, which is what we want and no news.
         logging.getLogger("apscheduler").setLevel(logging.ERROR)
@@ -127,7 +131,9 @@ class Reconciler:
         if self._pruned is not None and perf_counter() - self._pruned < _PRUNE_SECONDS:
             return
         try:
-            removed = prune(self._services, keep=self._keep)
+            removed = prune(self._services, keep=self._keep) if self._keep else 0
+            if self._keep_feedback:
+                removed += prune_feedback(self._services, keep=self._keep_feedback)
         except Exception:  # noqa: BLE001 - logged with its traceback, and tried again in an hour
             _log.exception("action=pruning_failed")
             return

@@ -56,6 +56,7 @@ def test_tables_are_written_as_json_in_the_environment():
         ({"WAVEGATE_OIDC_ISSUER": "https://id.example", "WAVEGATE_OIDC_CLIENT_ID": "w"}, "oidc_roles"),
         ({"WAVEGATE_PROMETHEUS_USERNAME": "anna"}, "prometheus_password"),
         ({"WAVEGATE_LOG_LEVEL": "loud"}, "WAVEGATE_LOG_LEVEL"),
+        ({"WAVEGATE_FEEDBACK_RETENTION": "23h"}, "feedback_retention: ends before the tokens"),
     ],
 )
 def test_a_wrong_setting_is_refused_by_name(env: dict[str, str], field: str):

@@ -18,6 +18,7 @@ from wavegate_controller.api.decisions import decisions
 from wavegate_controller.api.delivery import delivery
 from wavegate_controller.api.drills import drills
 from wavegate_controller.api.events import events
+from wavegate_controller.api.feedback import feedback
 from wavegate_controller.api.flags import flags
 from wavegate_controller.api.health import health
 from wavegate_controller.api.notifications import notifications
@@ -42,6 +43,7 @@ OPERATIONS: Final = (
     flags,
     passports,
     drills,
+    feedback,
     segments,
     rollouts,
     plans,

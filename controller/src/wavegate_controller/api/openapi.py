@@ -38,6 +38,7 @@ _PARTS: Final = {
     "sdk_key": ("Id of the key.", "3f0c9a71b2d4"),
     "decision": ("Of the decision.", "17"),
     "name": ("Of the environment.", "staging"),
+    "number": ("Number of the answer.", "17"),
 }
 _TITLES: Final = {
     HTTPStatus.BAD_REQUEST: "The body is not JSON",

@@ -14,6 +14,7 @@ COMMANDS: Final = {
     "relay": "Serve another controller's or relay's data plane from here.",
     "stage": "From discovery to scale: where a feature stands, what it lacks, and who decides.",
     "drill": "Try the way back: report a breach that is made up, and time until the last client is off.",
+    "feedback": "What people said about a feature: show it, export it, take words away.",
     "rollout": "Create rollouts, watch them, and act on them.",
     "segment": "Conditions with names, for the rules of any flag.",
     "template": "Plans with names: `wavegate rollout create --template NAME` copies one.",

@@ -4,6 +4,7 @@ from wavegate_controller.delivery.app import Delivery
 from wavegate_controller.delivery.cors import Cors
 from wavegate_controller.delivery.counts import PostedCounts
 from wavegate_controller.delivery.feed import Feed, FeedRoutes, Happening
+from wavegate_controller.delivery.feedback import FeedbackRoute
 from wavegate_controller.delivery.flagd import Flagd
 from wavegate_controller.delivery.hub import Hub, Limits
 from wavegate_controller.delivery.keys import Grant, Keys
@@ -16,6 +17,7 @@ __all__ = [
     "Delivery",
     "Feed",
     "FeedRoutes",
+    "FeedbackRoute",
     "Flagd",
     "Grant",
     "Happening",

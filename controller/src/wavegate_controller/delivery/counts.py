@@ -3,7 +3,6 @@
 They begin at 0 when the controller starts, as the counters of any process do.
 """
 
-import logging
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
@@ -15,7 +14,6 @@ from wavegate_controller.documents.counts import (
     PLACES,
     ArmDocument,
     BadKind,
-    CommentDocument,
     CountsDocument,
     EvaluationsDocument,
     ValueKind,
@@ -25,7 +23,6 @@ Number = TypeVar("Number", int, float)
 #: Answers by flag, variant and reason, and users exposed by flag and variant.
 Served: TypeAlias = tuple[Mapping[tuple[str, str, str], int], Mapping[tuple[str, str], int]]
 
-_log: Final = logging.getLogger("wavegate")
 #: Instances whose last number is remembered. Beyond it the one that was silent longest is forgotten, and if it comes
 #: back with a document that had been taken but not answered, that one counts twice.
 _MOST_INSTANCES: Final = 100_000
@@ -113,10 +110,24 @@ class PostedCounts:
                 if is_known(answers, variants):
                     key = (answers.flag, answers.variant, answers.reason.value)
                     totals.evaluations[key] = totals.evaluations.get(key, 0) + answers.count
-        for comment in document.comments:
-            if comment.variant in variants.get(comment.flag, ()):
-                _tell(comment)
         return True
+
+    def thumb(self, environment: str, flag: str, variant: str, place: int, *, up: bool) -> None:
+        """Count what one person said, in the cohort's place.
+
+        Args:
+            environment: whose key was shown.
+            flag: one that it has.
+            variant: one that the flag has.
+            place: of the person's cohort in lists by cohort.
+            up: whether it was a thumb up.
+        """
+        with self._lock:
+            arm = self._totals.setdefault(environment, Totals()).arms.setdefault((flag, variant), ArmTotals())
+            if up:
+                arm.values["thumbs_up"][place] += 1
+            else:
+                arm.bad["thumbs_down"][place] += 1
 
     def totals(self) -> Mapping[str, Totals]:
         """The sums at one moment by environment, not to be changed."""
@@ -144,16 +155,6 @@ def is_known(answers: EvaluationsDocument, variants: Mapping[str, frozenset[str]
     if not answers.flag:
         return not answers.variant
     return answers.flag in variants and (not answers.variant or answers.variant in variants[answers.flag])
-
-
-def _tell(comment: CommentDocument) -> None:
-    _log.info(
-        "action=feedback flag=%s variant=%s thumbs_up=%s comment=%r",
-        comment.flag,
-        comment.variant,
-        comment.thumbs_up,
-        comment.comment,
-    )
 
 
 def _add(totals: list[Number], counts: list[Number]) -> None:

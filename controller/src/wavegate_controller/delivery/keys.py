@@ -3,7 +3,7 @@
 import hashlib
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
 _log: Final = logging.getLogger("wavegate")
@@ -36,6 +36,19 @@ def hash_of(key: str | bytes) -> str:
     return hashlib.sha256(key.encode() if isinstance(key, str) else key).hexdigest()
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Signer:
+    """What tells whether the holder of a key signed something for a person's browser.
+
+    Attributes:
+        grant: what the key allows.
+        secret: that both sides derive from the key; stands for nothing but these signatures.
+    """
+
+    grant: Grant
+    secret: bytes = field(repr=False)
+
+
 class Keys:
     """The keys that hold; safe to use from several threads.
 
@@ -46,6 +59,7 @@ class Keys:
     def __init__(self, *, unkeyed: str | None = None) -> None:
         self._grants: Mapping[str, Grant] = {}
         self._tickets: Mapping[str, Grant] = {}
+        self._signers: Mapping[str, Signer] = {}
         self._unkeyed = None if unkeyed is None else Grant(key_id="", environment=unkeyed)
         self._listeners: list[Revoked] = []
         self._used: set[str] = set()
@@ -77,11 +91,21 @@ class Keys:
         """What this ticket is for; None when it is none of ours."""
         return self._tickets.get(ticket) or self._unkeyed
 
+    def signer(self, mark: str) -> Signer | None:
+        """Whose signature it is by the mark of their key; None when that is none of ours."""
+        return self._signers.get(mark)
+
     def replace(self, grants: Mapping[str, Grant], *, unkeyed: str | None = None) -> None:
         """From now on these keys hold and no others; by `hash_of` the key. Who holds another is told to go."""
         before = self._by_id()
         self._grants = dict(grants)
         self._tickets = {_ticket_of(key_hash): grant for key_hash, grant in grants.items()}
+        self._signers = {
+            _derived("marks feedback tokens of ", key_hash).hex()[:16]: Signer(
+                grant=grant, secret=_derived("signs feedback tokens, for ", key_hash)
+            )
+            for key_hash, grant in grants.items()
+        }
         self._unkeyed = None if unkeyed is None else Grant(key_id="", environment=unkeyed)
         after = self._by_id()
         gone = frozenset(key_id for key_id, grant in before.items() if after.get(key_id) != grant)
@@ -106,4 +130,8 @@ class Keys:
 
 
 def _ticket_of(key_hash: str) -> str:
-    return hashlib.sha256(b"notices of changes, for " + key_hash.encode()).hexdigest()
+    return _derived("notices of changes, for ", key_hash).hex()
+
+
+def _derived(purpose: str, key_hash: str) -> bytes:
+    return hashlib.sha256(f"{purpose}{key_hash}".encode()).digest()

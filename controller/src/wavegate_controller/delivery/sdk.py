@@ -17,6 +17,7 @@ from wavegate_controller.delivery.asgi import (
     unauthorised,
 )
 from wavegate_controller.delivery.counts import TakesCounts
+from wavegate_controller.delivery.feedback import FeedbackRoute
 from wavegate_controller.delivery.hub import Hub, names
 from wavegate_controller.delivery.keys import Grant, Keys
 from wavegate_controller.documents.acks import read_acks
@@ -25,6 +26,7 @@ from wavegate_controller.domain.errors import Invalid
 
 T = TypeVar("T")
 
+_FEEDBACK: Final = "/sdk/v1/feedback"
 #: Documents of so few bytes are read at once.
 _SMALL: Final = 4096
 _METHODS: Final = {
@@ -42,17 +44,21 @@ class SdkRoutes:
         hub: what is served.
         counts: where posted counts are added up.
         keys: who may ask.
+        feedback: takes what people said; None where comments are handed on with the counts, and nothing else is taken.
     """
 
-    def __init__(self, hub: Hub, counts: TakesCounts, keys: Keys) -> None:
+    def __init__(self, hub: Hub, counts: TakesCounts, keys: Keys, feedback: FeedbackRoute | None = None) -> None:
         self._hub = hub
         self._counts = counts
         self._keys = keys
+        self._feedback = feedback
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         path = scope["path"]
-        if (methods := _METHODS.get(path)) is None:
+        if path == _FEEDBACK and self._feedback is not None:
+            await self._feedback(scope, receive, send)
+        elif (methods := _METHODS.get(path)) is None:
             await problem(send, 404, "Not Found", f"there is no {path}; there are {', '.join(_METHODS)}")
         elif scope["method"] not in methods:
             allow = ", ".join(methods)
@@ -93,6 +99,12 @@ class SdkRoutes:
             return
         document = await _read(receive, send, read_counts)
         if document is not None:
+            if self._feedback is not None and document.comments:
+                try:
+                    await self._feedback.comments(document, grant)
+                except OSError as error:
+                    await problem(send, 503, "Service Unavailable", str(error), [(b"retry-after", b"1")])
+                    return
             variants = self._hub.variants(grant.environment)
             self._counts.take(document, environment=grant.environment, variants=variants)
             await answer(send, 204, ())

@@ -11,6 +11,7 @@ from wavegate_controller.documents.gates import AnyGateDocument
 from wavegate_controller.documents.plans import PlanDocument
 from wavegate_controller.documents.targeting import PrerequisiteDocument, RuleDocument
 from wavegate_controller.domain.alerting import AlertAction, AlertOutcome
+from wavegate_controller.domain.answers import Source
 from wavegate_controller.domain.configuration import Action
 from wavegate_controller.domain.decision import DecisionReason
 from wavegate_controller.domain.difference import Cause
@@ -541,3 +542,18 @@ class AlertsTaken(Shown):
     """What came of each alert of a report."""
 
     alerts: list[AlertShown]
+
+
+class FeedbackShown(Shown):
+    """What one person said; whose it is stands nowhere."""
+
+    id: int
+    flag: str
+    variant: str
+    rollout: str | None = Field(description="That was under way.")
+    wave: int | None = Field(description="That was served, from 1 on.")
+    thumbs_up: bool
+    comment: str = Field(description="Text as it was typed; it may look like HTML, and is none.")
+    is_erased: bool = Field(description="Whether its comment was taken away.")
+    source: Source = Field(description="Who brought it; the thumbs of an `app` are in its own counters.")
+    at: datetime

@@ -414,6 +414,28 @@ passport: Final = Table(
     ForeignKeyConstraint(["environment", "flag_key"], ["flag.environment", "flag.key"]),
 )
 
+# No reference to flag or rollout: what was said is pruned by its age alone.
+feedback: Final = Table(
+    "feedback",
+    metadata,
+    Column("id", _RowId, primary_key=True, autoincrement=True),
+    Column("environment", String, nullable=False),
+    Column("key", String, nullable=False),
+    Column("flag_key", String, nullable=False),
+    Column("variant", String, nullable=False),
+    Column("thumbs_up", Boolean, nullable=False),
+    Column("comment", Text, nullable=False),
+    Column("source", String, nullable=False),
+    Column("at", UTCDateTime, nullable=False),
+    Column("rollout_id", String),
+    Column("wave", Integer),
+    Column("is_erased", Boolean, nullable=False),
+    UniqueConstraint("environment", "key"),
+    Index(None, "environment", "flag_key", "id"),
+    Index(None, "at"),
+    sqlite_autoincrement=True,
+)
+
 applied: Final = Table(
     "applied",
     metadata,

@@ -27,6 +27,7 @@ from wavegate_controller.store.applied import SqlApplied
 from wavegate_controller.store.audit import SqlAudit
 from wavegate_controller.store.catalog import SqlCalendars, SqlSegments, SqlTemplates
 from wavegate_controller.store.claims import SqlClaims
+from wavegate_controller.store.feedback import SqlFeedback
 from wavegate_controller.store.leases import SqlLeases
 from wavegate_controller.store.notices import POLL_SECONDS, Notice, Notices
 from wavegate_controller.store.outbox import SqlChannels, SqlOutbox
@@ -360,6 +361,7 @@ class SqlUnitOfWork:
         self.credentials = SqlCredentials(connection)
         self.flags = SqlFlags(connection)
         self.passports = SqlPassports(connection)
+        self.feedback = SqlFeedback(connection)
         self.rollouts = SqlRollouts(connection)
         self.evidence = SqlEvidence(connection)
         self.decisions = SqlDecisions(connection)

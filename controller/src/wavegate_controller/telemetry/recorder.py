@@ -21,6 +21,7 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 
 from wavegate.evaluation import FULL_WEIGHT
 from wavegate_controller.domain.alerting import AlertRecord
+from wavegate_controller.domain.answers import Taken
 from wavegate_controller.domain.decision import Decision, DecisionReason
 from wavegate_controller.domain.measurement import BrokenReason
 from wavegate_controller.domain.notification import Backlog, Delivery, DeliveryState
@@ -143,6 +144,14 @@ class PrometheusRecorder:
             ("outcome",),
             registry=self._registry,
         )
+        self._feedback = Counter(
+            "wavegate_controller_feedback",
+            "Answers of people that came to this process, by what became of each.",
+            ("outcome",),
+            registry=self._registry,
+        )
+        for became in (*Taken, "limited", "refused"):  # see above
+            self._feedback.labels(outcome=str(became))
         self._pending = Gauge(
             "wavegate_controller_outbox_pending", "Messages that wait to be delivered.", registry=self._registry
         )
@@ -248,6 +257,10 @@ class PrometheusRecorder:
             record.outcome.value,
             record.detail,
         )
+
+    def feedback_taken(self, outcome: str) -> None:
+        """Count an answer of a person, taken or not."""
+        self._feedback.labels(outcome=outcome).inc()
 
     def waiting(self, backlog: Backlog, *, audit_entries: int, now: datetime) -> None:
         """Show how much waits, and how long the audit is."""

@@ -7,8 +7,8 @@ import threading
 from wavegate.client import process
 from wavegate.client.attributes import NO_ATTRIBUTES, both
 from wavegate.client.checks import ConfigError, check_seconds, read_caps
-from wavegate.client.clock import monotonic
-from wavegate.client.counters import LONGEST_COMMENT, BadKind, Comment, Counters, ValueKind
+from wavegate.client.clock import monotonic, now
+from wavegate.client.counters import LONGEST_COMMENT, TARGETED, BadKind, Comment, Counters, ValueKind
 from wavegate.client.log import log
 from wavegate.client.trial import Trial
 from wavegate.evaluation.bucketing import COHORTS
@@ -21,11 +21,13 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Any, Concatenate, ParamSpec, Self, TypeVar
 
+    from wavegate.client.config import Config
     from wavegate.client.local import Source
     from wavegate.client.metrics import Registry
     from wavegate.client.poller import Poller
     from wavegate.client.poster import Poster
     from wavegate.client.snapshot import Answer, Snapshot, Switch
+    from wavegate.client.words import Words
     from wavegate.evaluation import EvaluationDetails, Ruleset
     from wavegate.evaluation.matching import Attributes
 
@@ -113,6 +115,7 @@ class Client:
         if config.cache_path is not None:
             first = read_last_known_good(config.cache_path) or first
         self._set_up(Counters() if post_counts else _counters_in(registry), caps, first, made=monotonic())
+        self._config = config
         self._stale_after = config.stale_after
         self._wants_stream = config.stream
         self._poller = Poller(config, offer=self._offer, confirm=self._confirm, looked=self._looked)
@@ -121,6 +124,10 @@ class Client:
 
             self._poster = Poster(config, self._counters)
             process.adopt(self._counters)
+        else:
+            from wavegate.client.words import Words  # noqa: PLC0415
+
+            self._words = Words(config)
         process.adopt(self)
         self._poller.start(urgent=first is None)
         if self._poster is not None:
@@ -144,8 +151,10 @@ class Client:
         client._set_up(_counters_in(registry), read_caps(value_caps), read_ruleset(ruleset), made=None)  # noqa: SLF001 # another constructor
         return client
 
+    _config: Config | None = None
     _poller: Poller | None = None
     _poster: Poster | None = None
+    _words: Words | None = None
     _stale_after = float("inf")
     _wants_stream = False
 
@@ -301,8 +310,8 @@ class Client:
     ) -> None:
         """Counts what a person said about the variant they have now; give the attributes that the trial was given.
 
-        A comment goes to the controller with `post_counts`, cut after 500 characters and without saying
-        whose it is; the latest hundred wait for the next post. Without it comments are dropped. Never raises.
+        A comment goes to the controller, cut after 500 characters and without saying whose it is; the latest
+        hundred wait for the next post. Never raises.
         """
         answer, cohort = self._ask(flag_key, targeting_key, both(attributes, named))
         arm = answer.arm()
@@ -314,11 +323,48 @@ class Client:
         else:
             cell = arm.bad[BadKind.THUMBS_DOWN]
         cell[place] += 1
-        if self._poster is not None and type(comment) is str and comment:
+        if type(comment) is str and comment:
             said = comment[:LONGEST_COMMENT]
-            self._counters.comments.append(
-                Comment(flag=arm.flag, variant=arm.variant, thumbs_up=bool(thumbs_up), comment=said)
-            )
+            self._say(Comment(flag=arm.flag, variant=arm.variant, thumbs_up=bool(thumbs_up), comment=said))
+
+    def feedback_token(
+        self,
+        flag_key: str,
+        targeting_key: str | None,
+        attributes: Attributes = NO_ATTRIBUTES,
+        /,
+        *,
+        lifetime: float = 900.0,
+        **named: Any,
+    ) -> str | None:
+        """What lets this person's browser give feedback once about the variant they have now, for so many seconds.
+
+        Signed here, so that it costs no request. None where nothing can be said of them: without an SDK key, without
+        a targeting key, or where the answer is the caller's default.
+
+        Raises:
+            ConfigError: `lifetime` is no number of seconds, or more than a day.
+        """
+        from wavegate.client.tokens import Signer, check_lifetime, nonce  # noqa: PLC0415 # few need it
+
+        try:
+            check_lifetime(lifetime)
+        except ValueError as refused:
+            raise ConfigError(f"lifetime: {refused}") from None
+        key = None if self._config is None else self._config.sdk_key
+        answer, cohort = self._ask(flag_key, targeting_key, both(attributes, named))
+        variant = answer.details.variant
+        if key is None or variant is None or type(targeting_key) is not str:
+            return None
+        place = None if cohort is None else answer.cohort(cohort)
+        return Signer(key).sign(
+            flag=flag_key,
+            variant=variant,
+            targeting_key=targeting_key,
+            cohort="targeted" if place == TARGETED else place,
+            expires=int(now() + lifetime),
+            nonce=nonce(),
+        )
 
     @property
     def revision(self) -> int | None:
@@ -360,6 +406,8 @@ class Client:
         process.dismiss(self)
         if self._poller is not None:
             self._poller.stop()
+        if self._words is not None:
+            self._words.stop()
         if self._poster is not None:
             self._poster.stop()
         else:
@@ -386,11 +434,21 @@ class Client:
             self._poller.after_fork()
         if self._poster is not None:
             self._poster.after_fork()
+        if self._words is not None:
+            self._words.after_fork()
 
     def at_exit(self) -> None:
         """Called when the process ends; apps need not."""
         if self._poster is not None:
             self._poster.flush()
+        if self._words is not None:
+            self._words.flush()
+
+    def _say(self, said: Comment) -> None:
+        if self._poster is not None:
+            self._counters.comments.append(said)
+        elif self._words is not None:
+            self._words.say(said)
 
     def _ask(self, flag_key: str, targeting_key: str | None, attributes: Attributes) -> tuple[Answer, int | None]:
         snapshot = self._snapshot

@@ -60,6 +60,10 @@ class Poster:
         self._batches.after_fork()
         self._worker.start_again(at_random(self._config.post_interval))
 
+    def abandon(self) -> None:
+        """In a forked child that makes its own: closes its copies of the parent's connections."""
+        self._transport.abandon()
+
     def _make(self) -> None:
         self._transport = Transport(self._config)
         self._sending = threading.Lock()
