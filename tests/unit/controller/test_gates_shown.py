@@ -9,6 +9,7 @@ from rich.console import Console
 from support.rollouts import NOW, a_flag, a_plan, a_rollout, a_threshold
 from wavegate_controller import terminal
 from wavegate_controller.documents import rollout_to_document
+from wavegate_controller.documents.gate_rules import gate_rule
 from wavegate_controller.domain.analysis import judge
 from wavegate_controller.domain.decision import decide
 from wavegate_controller.domain.gates import (
@@ -35,7 +36,7 @@ from wavegate_controller.domain.record import record
 from wavegate_controller.domain.verdict import VerdictKind
 from wavegate_controller.service.queries import FlagStory, FlagView, RolloutView
 from wavegate_controller.web.gates import gate_cards
-from wavegate_controller.web.sentences import commands, gate_rule
+from wavegate_controller.web.sentences import commands
 
 LOOK = timedelta(seconds=15)
 WEBHOOK = WebhookGate(name="evals", url="https://checks.example.com/evals", keep_asking=False)

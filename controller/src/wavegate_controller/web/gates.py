@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, assert_never
 
+from wavegate_controller.documents.gate_rules import gate_rule
 from wavegate_controller.domain.gates import (
     AlertGate,
     ErrorRateGate,
@@ -23,7 +24,7 @@ from wavegate_controller.domain.rollout import Rollout
 from wavegate_controller.domain.verdict import WARNINGS
 from wavegate_controller.service.queries import FlagStory
 from wavegate_controller.web import charts
-from wavegate_controller.web.sentences import gate_rule, number, odds, span, tone
+from wavegate_controller.web.sentences import number, odds, span, tone
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

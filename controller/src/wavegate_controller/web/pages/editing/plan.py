@@ -8,6 +8,7 @@ from flask import Blueprint, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
 from wavegate_controller.documents import RolloutDocument, parse
+from wavegate_controller.documents.gate_rules import gate_rule
 from wavegate_controller.documents.presets import presets_to_documents
 from wavegate_controller.documents.texts import read_texts, write_text
 from wavegate_controller.domain.access import Permission
@@ -20,7 +21,7 @@ from wavegate_controller.service.previewing import Preview, preview
 from wavegate_controller.service.services import Services
 from wavegate_controller.web.pages.editing.common import applied, as_file, curl, digest
 from wavegate_controller.web.refusals import Refused, refused
-from wavegate_controller.web.sentences import gate_rule, number
+from wavegate_controller.web.sentences import number
 from wavegate_controller.web.signing import signer
 
 _MOST_WAVES: Final = 30
