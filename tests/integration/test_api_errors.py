@@ -109,6 +109,7 @@ def test_a_body_over_one_mebibyte_is_refused(api):
     refused = api.post("/api/v1/flags", json={"key": "f", "description": "x" * blueprint.MAX_BODY})
 
     assert (refused.status_code, refused.content_type) == (413, "application/problem+json")
+    assert "larger than the 1,048,576 bytes" in refused.json["detail"]
 
 
 @pytest.mark.parametrize("path", ["/api", "/api/", "/api/v1", "/api/v1/nope", "/api/v2/flags", "/api/v1/flags/a/b/c"])
@@ -116,6 +117,7 @@ def test_a_path_that_does_not_exist_is_a_problem_beneath_api(api, path):
     missed = api.get(path)
 
     assert (missed.status_code, missed.content_type) == (404, "application/problem+json")
+    assert missed.json["detail"] == f"there is nothing at {path}; /api/v1/openapi.json lists all paths"
 
 
 def test_a_path_that_does_not_exist_elsewhere_is_left_to_the_pages(api):
@@ -127,6 +129,7 @@ def test_a_method_that_does_not_exist_is_a_problem_that_says_which_do(api):
 
     assert (refused.status_code, refused.content_type) == (405, "application/problem+json")
     assert {"GET", "POST"} <= set(refused.headers["Allow"].split(", "))
+    assert refused.json["detail"].startswith("/api/v1/flags does not take DELETE; it takes GET, ")
 
 
 @pytest.mark.parametrize("path", ["flags", "flags/f", "rollouts/f", "status"])

@@ -5,7 +5,8 @@ from typing import Any, Final
 
 from flask import Blueprint, Response, json, request
 from pydantic import BaseModel, ConfigDict, Field
-from werkzeug.exceptions import HTTPException, InternalServerError
+from werkzeug.exceptions import HTTPException, InternalServerError, MethodNotAllowed, RequestEntityTooLarge
+from werkzeug.exceptions import NotFound as WrongPath
 
 from wavegate_controller.domain.errors import (
     Conflict,
@@ -127,14 +128,26 @@ def _refused(refusal: ControllerError) -> Response:
 
 def _http(error: HTTPException) -> Response:
     status = error.code or HTTPStatus.INTERNAL_SERVER_ERROR
-    detail = error.description or ""
-    if isinstance(error, InternalServerError):
-        detail = "The controller failed; its log says why."
-    answer = problem(status, title=HTTPStatus(status).phrase, detail=detail)
+    answer = problem(status, title=HTTPStatus(status).phrase, detail=_detail(error))
     for name, value in error.get_headers():
         if name != "Content-Type":
             answer.headers[name] = value
     return answer
+
+
+def _detail(error: HTTPException) -> str:
+    """Werkzeug speaks of no request in particular where the request's own path or size would help."""
+    match error:
+        case InternalServerError():
+            return "the controller failed; its log says why"
+        case WrongPath():
+            return f"there is nothing at {request.path}; /api/v1/openapi.json lists all paths"
+        case MethodNotAllowed(valid_methods=methods):
+            return f"{request.path} does not take {request.method}; it takes {', '.join(sorted(methods or ()))}"
+        case RequestEntityTooLarge():
+            return f"the body is larger than the {request.max_content_length:,} bytes that this path takes"
+        case _:
+            return error.description or ""
 
 
 def _nowhere(error: HTTPException) -> Response | HTTPException:
