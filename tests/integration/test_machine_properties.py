@@ -101,7 +101,7 @@ class Machine(RuleBasedStateMachine):
             self.time_passes(BREACH, 15)
             return
         if place == "a plan that pauses":
-            # A breach rolls back where the plan does not say otherwise, so few histories come to another plan by themselves.
+            # Where a plan does not say otherwise a breach rolls back, and few histories come to a second plan.
             self.send("POST", f"rollouts/{self.rollout_id}/roll_back", **signed("root"))
             self.create("pause")
             self.time_passes(BREACH, 15)
