@@ -1,5 +1,7 @@
 """Playground, clients and audit in a browser: what is asked, opened and set back, and nothing that keeps people out."""
 
+import re
+
 import pytest
 from playwright.sync_api import expect
 
@@ -167,6 +169,9 @@ def test_a_plan_is_checked_and_created_and_fits_a_phone(controller, open_window,
     page = open_window(viewport={"width": 390, "height": 844})
     page.goto(controller.url + "/flags/ai-answers/rollouts/new")
 
+    page.get_by_label("One more gate").select_option("manual")
+    page.get_by_role("button", name="Add it").click()
+    page.locator("#gate-2-question").fill("Do the answers read well?")
     page.get_by_role("button", name="Check the plan").click()
     expect(page.locator("#gates")).to_contain_text("Rolls back when")
     axe(page)
@@ -174,4 +179,40 @@ def test_a_plan_is_checked_and_created_and_fits_a_phone(controller, open_window,
     page.get_by_role("button", name="Create the draft").click()
 
     expect(page).to_have_url(controller.url + "/flags/ai-answers")
-    assert controller.remote.rollout("ai-answers")["state"] == "draft"
+    rollout = controller.remote.rollout("ai-answers")
+    assert (rollout["state"], rollout["plan"]["gates"][2]["question"]) == ("draft", "Do the answers read well?")
+
+
+@pytest.mark.slow
+def test_what_is_typed_into_a_plan_is_judged_beside_it_without_a_button(controller, page, axe):
+    controller.remote.create_flag({"key": "ai-answers"})
+    page.goto(controller.url + "/flags/ai-answers/rollouts/new")
+
+    page.get_by_label("Percent of users in wave 1").fill("much")
+    page.keyboard.press("Tab")
+    expect(page.locator("#wrong")).to_contain_text("'much' is no number")
+    page.get_by_label("Percent of users in wave 1").fill("5")
+    page.keyboard.press("Tab")
+
+    expect(page.locator("#beside #gates")).to_contain_text("Rolls back when")
+    expect(page.locator("#field-yaml")).to_have_value(re.compile("percent: 5"))
+    expect(page.get_by_role("button", name="Create the draft")).to_be_visible()
+    axe(page)
+
+
+@pytest.mark.slow
+def test_the_plan_of_a_draft_is_edited_by_keyboard_in_light_and_dark(controller, open_window, axe):
+    controller.remote.create_flag({"key": "ai-answers"})
+    controller.remote.create_rollout({"flag": "ai-answers"}, actor="anna")
+    page = open_window(color_scheme="dark")
+    page.goto(controller.url + "/flags/ai-answers")
+
+    page.locator("#more > summary").press("Enter")
+    page.get_by_role("link", name="Edit the plan").press("Enter")
+    page.get_by_label("Percent of users in wave 1").fill("7")
+    page.get_by_role("button", name="Check the plan").press("Enter")
+    axe(page)
+    page.get_by_role("button", name="Save the plan").press("Enter")
+
+    expect(page).to_have_url(controller.url + "/flags/ai-answers")
+    assert controller.remote.rollout("ai-answers")["plan"]["waves"][0]["percent"] == 7

@@ -113,6 +113,19 @@ def test_a_rollout_is_created_from_a_file_and_from_stdin(wavegate, flag, tmp_pat
     assert second["plan"] == first["plan"]
 
 
+def test_the_plan_of_a_draft_is_changed_by_the_file_it_was_created_from(wavegate, flag):
+    text = f"flag: {flag}\nplan:\n  waves: [{{percent: 5, bake: 1m}}]\n"
+    wavegate("rollout", "create", "-f", "-", stdin=text)
+
+    changed = document(
+        wavegate("rollout", "change", flag, "-f", "-", "--json", stdin=text.replace("percent: 5", "percent: 7"))
+    )
+    of_another = wavegate("rollout", "change", flag, "-f", "-", stdin=text.replace(flag, "another"))
+
+    assert ([wave["percent"] for wave in changed["plan"]["waves"]], changed["version"]) == ([7], 2)
+    assert (of_another.exit_code, "flag is 'another'" in of_another.output) == (2, True)
+
+
 def test_a_mistake_in_a_file_is_named_before_anything_is_sent():
     refused = run("rollout", "create", "-f", "-", url=NOWHERE, stdin="flag: f\nplan: {waves: [{percent: 500}]}")
 

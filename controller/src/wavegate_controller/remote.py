@@ -194,6 +194,10 @@ class RemoteController:
         """A rollout by its id, or the newest of a flag by the flag's key."""
         return self._ask("GET", f"rollouts/{_segment(reference)}")
 
+    def change_plan(self, reference: str, change: Mapping[str, Any], *, actor: str | None = None) -> Document:
+        """Give a draft another plan, or a template's."""
+        return self._ask("PUT", f"rollouts/{_segment(reference)}/plan", body=_signed(actor, change))
+
     def create_rollout(self, document: Mapping[str, Any], *, actor: str | None = None) -> Document:
         """A draft from a rollout document."""
         return self._ask("POST", "rollouts", body=_signed(actor, document))

@@ -11,6 +11,7 @@ from wavegate_controller.documents import (
     CalendarDocument,
     FlagChange,
     FlagDocument,
+    PlanChange,
     RolloutDocument,
     SegmentDocument,
     TemplateDocument,
@@ -148,6 +149,14 @@ class Judged(Act):
     gate: str = Field(description="Name of a manual gate.")
     verdict: Literal["pass", "breach"] = Field(description="What they say.")
     wave: int | None = Field(default=None, ge=1, description="The wave they looked at; refused when it is over.")
+
+
+class SignedPlan(PlanChange):
+    """Another plan for a draft, signed."""
+
+    actor: str | None = Field(default=None, description="Who asks; left out where a token says it.")
+    comment: str = Field(default="", description="Why.")
+    version: int | None = Field(default=None, description="The version that was read; refused when it is another one.")
 
 
 class SignedRollout(RolloutDocument):

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from wavegate_controller.api.operations import Handler, Operations
 from wavegate_controller.api.paging import Page, PageQuery, page
-from wavegate_controller.api.reading import Act, Judged, PinIt, Raise, SignedRollout
+from wavegate_controller.api.reading import Act, Judged, PinIt, Raise, SignedPlan, SignedRollout
 from wavegate_controller.documents import decision_to_document, rollout_to_document
 from wavegate_controller.documents.outlooks import comparison_to_document, forecast_to_document
 from wavegate_controller.documents.plans import weight_of
@@ -83,6 +83,19 @@ def create_rollout(services: Services, by: Principal, body: SignedRollout) -> Re
 def show_rollout(services: Services, by: Principal, reference: str) -> ResponseReturnValue:
     """Where it stands, why, and what may be asked of it."""
     return rollout_shown(queries.rollout_view(services, reference, by=by))
+
+
+@rollouts.put(
+    "/rollouts/{reference}/plan",
+    "Give a draft another plan",
+    answer=RolloutShown,
+    problems=[Conflict, StaleVersion],
+)
+def change_rollout(services: Services, by: Principal, reference: str, body: SignedPlan) -> ResponseReturnValue:
+    """The whole plan is replaced. Refused once the rollout has begun: its plan is fixed then."""
+    rollout = queries.rollout_view(services, reference, by=by).rollout
+    service.change_plan(services, rollout.id, body, by=by, comment=body.comment, expected_version=body.version)
+    return rollout_shown(queries.rollout_view(services, rollout.id, by=by))
 
 
 @rollouts.get("/rollouts/{reference}/forecast", "Say what the next wave will cost", answer=NextWaveShown)

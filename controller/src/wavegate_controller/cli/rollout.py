@@ -1,6 +1,6 @@
 """`wavegate rollout`."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Final, TextIO
 
 import click
@@ -79,7 +79,7 @@ def create(  # noqa: PLR0913 - one argument for each option
             raise click.UsageError(
                 "--candidate, --waves, --bake and --template go with --flag; the file says them itself"
             )
-        document = _from_file(file)
+        document = _spelled_out(_read(file))
     else:
         if template and (waves or bake):
             raise click.UsageError("--template is a whole plan: leave out --waves and --bake")
@@ -89,6 +89,33 @@ def create(  # noqa: PLR0913 - one argument for each option
     if start:
         created = session.controller.act(created["id"], Event.START, actor=actor, comment=comment)
     session.show(created, rollout_panel(created, now=SystemClock().now()))
+
+
+@rollout.command
+@click.argument("reference")
+@click.option("-f", "--file", type=click.File(encoding="utf-8"), help="A rollout document, as create reads it.")
+@click.option("--template", metavar="NAME", help="Instead of a file: a plan that the environment keeps by name.")
+@signed
+@speaks_to_controller
+def change(
+    session: Session, *, reference: str, file: TextIO | None, template: str | None, name: str | None, comment: str
+) -> None:
+    """Give a draft another plan. Refused once it has begun."""
+    if (file is None) == (template is None):
+        raise click.UsageError("say which plan: either -f FILE or --template NAME")
+    before = session.controller.rollout(reference)
+    wanted = {"template": template} if file is None else _plan_of(_read(file), before)
+    signed_change = wanted | {"comment": comment, "version": before["version"]}
+    after = session.controller.change_plan(before["id"], signed_change, actor=session.signature(name))
+    session.show(after, rollout_panel(after, now=SystemClock().now()))
+
+
+def _plan_of(document: RolloutDocument, rollout: Mapping[str, Any]) -> dict[str, Any]:
+    """The plan of a rollout document, which must speak of that rollout."""
+    for field in document.model_fields_set & {"flag", "candidate", "stable"}:
+        if (said := getattr(document, field)) != rollout[field]:
+            raise Misused(f"{field} is {said!r} in the file, but {rollout[field]!r} in rollout {rollout['id']}")
+    return {name: value for name, value in _spelled_out(document).items() if name in ("plan", "template")}
 
 
 @rollout.command("list")
@@ -198,13 +225,17 @@ def reason(session: Session, *, reference: str, name: str | None, comment: str) 
     session.show(document, rollout_panel(document, now=SystemClock().now()))
 
 
-def _from_file(file: TextIO) -> dict[str, Any]:
-    """Read here, so that a mistake is named before anything is sent; sent with every default spelled out."""
+def _read(file: TextIO) -> RolloutDocument:
+    """Read here, so that a mistake is named before anything is sent."""
     try:
         text = file.read()
     except UnicodeDecodeError as error:
         raise Misused(f"{file.name} is not UTF-8 text: {error}") from None
-    document = parse_text(RolloutDocument, text)
+    return parse_text(RolloutDocument, text)
+
+
+def _spelled_out(document: RolloutDocument) -> dict[str, Any]:
+    """With every default."""
     plan = plan_to_document(document.plan_to_domain())
     given = document.model_dump(exclude={"plan"}, exclude_none=True)
     return given if document.template is not None else given | {"plan": plan}

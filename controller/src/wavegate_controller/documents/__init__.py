@@ -14,13 +14,14 @@ from wavegate_controller.documents.flags import FlagChange, FlagDocument, flag_t
 from wavegate_controller.documents.plans import PlanDocument, plan_to_document
 from wavegate_controller.documents.presets import presets_to_documents
 from wavegate_controller.documents.reading import parse, parse_text
-from wavegate_controller.documents.rollouts import RolloutDocument
+from wavegate_controller.documents.rollouts import PlanChange, RolloutDocument
 from wavegate_controller.documents.views import decision_to_document, rollout_to_document
 
 __all__ = [
     "CalendarDocument",
     "FlagChange",
     "FlagDocument",
+    "PlanChange",
     "PlanDocument",
     "RolloutDocument",
     "SegmentDocument",

@@ -8,6 +8,33 @@ from wavegate_controller.domain.errors import Invalid
 from wavegate_controller.domain.plan import Plan
 
 
+class PlanChange(Document):
+    """Another plan for a draft."""
+
+    model_config = examples(
+        {"plan": {"waves": [{"percent": 5, "bake": "1h"}, {"percent": 100}]}}, {"template": "careful"}
+    )
+
+    plan: PlanDocument | None = Field(default=None, description="The whole plan; what it leaves out is the default.")
+    template: str | None = Field(
+        default=None, description="Instead of a plan: a template of the environment, such as careful or careful@3."
+    )
+
+    def plan_to_domain(self) -> Plan | None:
+        """The plan; None where it is a template's.
+
+        Raises:
+            Invalid: naming the field by its path in this document.
+        """
+        if (self.plan is None) == (self.template is None):
+            what = "is missing" if self.plan is None else "stands beside template"
+            raise Invalid("plan", what, "one of the two: a plan, or a template, which is a whole plan")
+        try:
+            return None if self.plan is None else self.plan.to_domain()
+        except Invalid as refusal:
+            raise refusal.under("plan") from None
+
+
 class RolloutDocument(Document):
     """Which flag moves from which variant to which, and how."""
 

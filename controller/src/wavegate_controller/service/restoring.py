@@ -7,14 +7,22 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from wavegate_controller.documents import CalendarDocument, FlagChange, SegmentDocument, TemplateDocument, parse
+from wavegate_controller.documents import (
+    CalendarDocument,
+    FlagChange,
+    PlanChange,
+    SegmentDocument,
+    TemplateDocument,
+    parse,
+    plan_to_document,
+)
 from wavegate_controller.documents.catalog import calendar_to_document, segment_to_document, template_to_document
 from wavegate_controller.documents.flags import flag_to_document
 from wavegate_controller.documents.people import RolesDocument, to_roles
 from wavegate_controller.domain.access import EVERYWHERE, Permission, Principal
 from wavegate_controller.domain.audit import Entry, Note
 from wavegate_controller.domain.errors import Conflict, NotFound
-from wavegate_controller.service import accounts, audits, calendars, flags, segments, templates
+from wavegate_controller.service import accounts, audits, calendars, flags, queries, rollouts, segments, templates
 from wavegate_controller.service.services import Services
 
 #: What cannot be set back, by the beginning of the action, and what to do instead.
@@ -170,6 +178,21 @@ def _file_flag(services: Services, note: Note, by: Principal, comment: str) -> o
     return file(services, note.subject, by=by, comment=comment)
 
 
+def _plan_now(services: Services, note: Note, by: Principal) -> Any:
+    return {"plan": plan_to_document(queries.rollout_view(services, note.subject, by=by).rollout.plan)}
+
+
+def _plan_then(note: Note) -> Any:
+    return {"plan": note.before["plan"]}
+
+
+def _change_plan(services: Services, note: Note, by: Principal, comment: str) -> object:
+    reference = note.before["template"]
+    # A template's version never changes: it is that very plan.
+    change = parse(PlanChange, {"template": reference} if reference else _plan_then(note))
+    return rollouts.change_plan(services, note.subject, change, by=by, comment=comment)
+
+
 def _segment_now(services: Services, note: Note, by: Principal) -> Any:
     try:
         document = segment_to_document(segments.get_segment(services, note.subject, by=by))
@@ -258,6 +281,7 @@ _WAYS: Final[Mapping[str, _Way]] = {
     "flag.enable": _SWITCHED,
     "flag.archive": _FILED,
     "flag.restore": _FILED,
+    "rollout.change": _Way(now=_plan_now, then=_plan_then, act=_change_plan),
     "segment.save": _SEGMENT,
     "segment.remove": _SEGMENT,
     "template.save": _Way(now=_template_now, then=_template_then, act=_save_template),

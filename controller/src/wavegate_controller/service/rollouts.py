@@ -4,11 +4,11 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from wavegate_controller.documents import RolloutDocument, plan_to_document
+from wavegate_controller.documents import PlanChange, RolloutDocument, plan_to_document
 from wavegate_controller.domain.access import Kind, Permission, Principal
 from wavegate_controller.domain.circumstances import CLEAR, Circumstances
 from wavegate_controller.domain.decision import Decision, DecisionReason
-from wavegate_controller.domain.errors import Conflict, Invalid
+from wavegate_controller.domain.errors import Conflict, Invalid, StaleVersion
 from wavegate_controller.domain.flag import Flag
 from wavegate_controller.domain.freeze import Frozen
 from wavegate_controller.domain.gates import AlertGate, ManualGate, ThresholdGate, WebhookGate
@@ -76,6 +76,76 @@ def create_rollout(services: Services, document: RolloutDocument, *, by: Princip
     )
     check_queries(services, rollout)
     return _add(services, rollout, by=by)
+
+
+def change_plan(
+    services: Services,
+    rollout_id: str,
+    change: PlanChange,
+    *,
+    by: Principal,
+    comment: str = "",
+    expected_version: int | None = None,
+) -> Rollout:
+    """Give a draft another plan. Once it has begun it keeps the one it has: rules that change prove nothing.
+
+    Args:
+        services: the world.
+        rollout_id: whose.
+        change: the plan, or the template that it is a copy of.
+        by: who asks, and signs.
+        comment: the person's reason.
+        expected_version: the version that was read; None to write over whatever there is.
+
+    Raises:
+        Invalid: a field is wrong, broken PromQL included where the metrics server can be asked.
+        NotFound: there is no such rollout, or template.
+        Conflict: it is no draft any more.
+        StaleVersion: it is another version than the expected one.
+        Forbidden: they may not.
+    """
+    plan, template = change.plan_to_domain(), None
+    now = services.clock.now()
+    with services.store.transaction() as work:
+        rollout = work.rollouts.get(rollout_id)
+        by.require(Permission.EDIT, rollout.environment)
+        _check_draft(rollout, expected_version)
+        if plan is None:
+            template = find_template(work, rollout.environment, change.template or "")
+            plan = template.plan
+    after = replace(
+        rollout,
+        plan=plan,
+        template=None if template is None else template.reference,
+        version=rollout.version + 1,
+        updated_at=now,
+    )
+    # The metrics server is asked between two transactions; whoever was faster meanwhile is found by the version.
+    check_queries(services, after)
+    with services.store.transaction() as work:
+        _check_draft(work.rollouts.get(rollout_id), rollout.version)
+        work.rollouts.save(after)
+        note(
+            work,
+            by=by,
+            action="rollout.change",
+            subject=after.id,
+            environment=after.environment,
+            now=now,
+            before={"plan": plan_to_document(rollout.plan), "template": rollout.template, "version": rollout.version},
+            after={"plan": plan_to_document(after.plan), "template": after.template, "version": after.version},
+            reason=comment.strip(),
+        )
+    return after
+
+
+def _check_draft(rollout: Rollout, expected_version: int | None) -> None:
+    if rollout.state is not State.DRAFT:
+        raise Conflict(
+            f"rollout {rollout.id!r} is {rollout.state}: its plan is fixed since it began; cancel it, and plan another"
+        )
+    if expected_version is not None and expected_version != rollout.version:
+        raise StaleVersion("rollout", rollout.id, current=rollout.version)
 
 
 def act(

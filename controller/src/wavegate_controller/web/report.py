@@ -26,7 +26,7 @@ _LABEL_WIDTH: Final = 17.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class _Drawn:
+class Drawn:
     """One chart with its heading."""
 
     name: str
@@ -42,18 +42,19 @@ def backtest_page(found: Sequence[Backtested], said: Sequence[str]) -> str:
     with app.app_context():
         return render_template(
             "web/backtest.html",
-            found=[(each, _drawn(each)) for each in found],
+            found=[(each, drawn(each)) for each in found],
             said=said,
             style=style,
             height=charts.HEIGHT,
         )
 
 
-def _drawn(each: Backtested) -> list[_Drawn]:
+def drawn(each: Backtested) -> list[Drawn]:
+    """A chart for each gate with a limit, and one for all that compare."""
     window = charts.Window(start=each.begin, end=max(each.until, each.begin + timedelta(minutes=1)))
     marks = _marks(each.runs, window)
     return [
-        _Drawn(name=name, chart=_chart(name, track, each.plan, window, marks))
+        Drawn(name=name, chart=_chart(name, track, each.plan, window, marks))
         for name, track in each.tracks.items()
         if track.points
     ]

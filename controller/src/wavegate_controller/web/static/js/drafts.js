@@ -75,7 +75,8 @@ try {
 if (form) {
   const initial = written(form);
   const draft = found(form);
-  if (draft && draft.text !== initial && !form.querySelector("[name=reviewed]").value && !document.querySelector("#conflict, #problem, .error")) {
+  // What the controller answers a form with is what was typed last.
+  if (draft && draft.text !== initial && !("typed" in form.dataset)) {
     offer(form, draft);
   }
   form.addEventListener("input", () => keep(form));
