@@ -27,7 +27,7 @@ test: check prometheus chromium ## Run all checks and all tests but the slow one
 	$(BIN)/python -m pytest -n 2 --dist loadgroup -m "not slow" $(ARGS)
 
 # OFREP's and flagd's packages for JavaScript; see tests/node. They are fetched, so it is no part of the others.
-test-node: $(VENV) ## Test with OpenFeature's providers for JavaScript
+test-node: .venv/.dev ## Test with OpenFeature's providers for JavaScript, and run the example in Node
 	$(BIN)/python tests/node/run.py
 
 test-all: check prometheus alertmanager chromium .tools/docs/.made ## Run all checks and all tests, the slow ones too

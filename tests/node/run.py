@@ -1,6 +1,7 @@
-"""Runs the tests in JavaScript: with the machine's Node, or with one from PyPI that is put below .tools."""
+"""Runs the tests in JavaScript and the example, with the machine's Node, or with one from PyPI, put below .tools."""
 
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -26,9 +27,25 @@ def main() -> int:
         "PYTHONPATH": str(ROOT / "tests"),
     }
     tests = sorted(str(file) for file in modules.glob("*.test.mjs"))
-    return subprocess.run(
+    failed = subprocess.run(
         [*node, "--test", "--test-reporter=spec", *tests], cwd=modules, env=environment, check=False, timeout=300
     ).returncode
+    return failed or _run_example(node, npm)
+
+
+def _run_example(node: list[str], npm: list[str]) -> int:
+    """examples/node, as its README says: there they are called by their names."""
+    programs = PLACE / "bin"
+    programs.mkdir(exist_ok=True)
+    for name, command in (("node", node), ("npm", npm)):
+        (programs / name).write_text(f'#!/bin/sh\nexec {shlex.join(command)} "$@"\n', encoding="utf-8")
+        (programs / name).chmod(0o755)
+    environment = os.environ | {
+        "WAVEGATE_TEST_NODE": "yes",
+        "PATH": os.pathsep.join([str(programs), os.environ["PATH"]]),
+    }
+    command = [sys.executable, "-m", "pytest", "-q", "tests/integration/test_examples.py", "-k", "node"]
+    return subprocess.run(command, cwd=ROOT, env=environment, check=False, timeout=300).returncode
 
 
 def _node() -> tuple[list[str], list[str]]:
