@@ -23,6 +23,8 @@ OTHERS: Final = frozenset(
         "WAVEGATE_CONFIG",
         "WAVEGATE_URL",
         "WAVEGATE_TOKEN",
+        "WAVEGATE_USER",
+        "WAVEGATE_CHANNEL_URL",
         "WAVEGATE_SDK_KEY",
         "WAVEGATE_PROMETHEUS",
         "WAVEGATE_ALERTMANAGER",
