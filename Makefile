@@ -62,7 +62,8 @@ lock: $(UV) ## Lock the dependencies with hashes (ARGS=--upgrade moves to the ne
 	$(LOCK) requirements/docs.in -o requirements/docs.txt
 	$(LOCK) requirements/deploy.in -o requirements/deploy.txt
 
-docs: .tools/docs/.made ## Build the site of docs/ in build/docs; a warning, such as a broken link, ends it
+docs: .tools/docs/.made .venv/.runtime ## Build the site of docs/ in build/docs; a warning, such as a broken link, ends it
+	@$(BIN)/python scripts/reference
 	.tools/docs/bin/python -m sphinx -q -W --keep-going -E -b html -d build/.doctrees docs build/docs
 
 .tools/docs/.made: requirements/docs.txt $(VENV)

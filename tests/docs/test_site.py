@@ -3,6 +3,7 @@
 import os
 import re
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -22,7 +23,7 @@ def fetched(text):
 
 
 def test_every_page_is_in_the_navigation():
-    listed = set(re.findall(r"^[a-z]+$", (DOCS / "index.md").read_text(encoding="utf-8"), re.MULTILINE))
+    listed = set(re.findall(r"^[a-z-]+$", (DOCS / "index.md").read_text(encoding="utf-8"), re.MULTILINE))
 
     assert {page.stem for page in DOCS.glob("*.md")} - {"index"} == listed
 
@@ -38,6 +39,7 @@ def test_the_site_is_built_without_a_warning_and_asks_its_own_origin_for_everyth
     python = ROOT / ".tools" / "docs" / "bin" / "python"
     if not python.exists():
         pytest.skip("`make docs` builds the environment that builds the site")
+    subprocess.run([sys.executable, ROOT / "scripts" / "reference"], check=True)
     command = [python, "-m", "sphinx", "-q", "-W", "--keep-going", "-E", "-b", "html", "-d", tmp_path / "trees", DOCS]
 
     built = subprocess.run(
@@ -53,4 +55,5 @@ def test_the_site_is_built_without_a_warning_and_asks_its_own_origin_for_everyth
     files = [file for file in (tmp_path / "site").rglob("*") if file.suffix in {".html", ".css"}]
     asked = {where for file in files for where in fetched(file.read_text(encoding="utf-8"))}
     assert asked
+    assert "<svg" in (tmp_path / "site" / "rollouts.html").read_text(encoding="utf-8")
     assert {where for where in asked if re.match(r"(?i)(https?:)?//", where)} == set()

@@ -40,7 +40,9 @@ def _duration(_ctx: click.Context, _param: click.Parameter, value: str) -> timed
 @click.option("--heartbeat", default="10s", callback=_duration, help="How often each stream shows a sign of life.")
 @click.option("--cors-origin", "cors_origins", multiple=True, help="Origin of web pages that may ask; * for all.")
 @click.option("--rate-limit", default=0.0, type=click.FloatRange(0), help="Evaluations a second for each key.")
-@click.option("--log-level", default="info", type=click.Choice(["debug", "info", "warning", "error"]))
+@click.option(
+    "--log-level", default="info", type=click.Choice(["debug", "info", "warning", "error"]), help="Least level to log."
+)
 def relay(host: str, port: int, log_level: str, **settings: Any) -> None:
     """Serve another controller's or relay's data plane from here.
 
