@@ -242,11 +242,11 @@ def test_a_server_that_goes_away_ends_the_replay_and_what_was_found_is_kept(url)
 
     history = PrometheusProvider(url)
     looks = [BEGIN + number * SHORT.interval for number in range(300)]
-    provider = Past(Away(history, BEGIN + timedelta(hours=2)), start=BEGIN, end=END, step=SHORT.interval)
+    past = Past(Away(history, BEGIN + timedelta(hours=2)), looks, step=SHORT.interval)
     into = Backtested(name="", plan=SHORT, begin=BEGIN, until=BEGIN)
 
     with pytest.raises(HistoryLost, match="UTC: "):
-        backtest(provider, DRAFT, looks, into, repeat=True)
+        backtest(past, DRAFT, into, repeat=True)
 
     history.close()
     assert into.runs[0].state is State.COMPLETED
@@ -257,8 +257,9 @@ def test_a_chunk_that_is_too_large_is_asked_for_in_parts(url):
     history = PrometheusProvider(url)
     looks = [BEGIN + number * SHORT.interval for number in range(60)]
 
-    def events(provider):
-        return [(look.at, look.decision) for look in replay(provider, DRAFT, looks)]
+    def events(source):
+        past = Past(source, looks, step=SHORT.interval)
+        return [(look.at, look.decision) for look in replay(past, DRAFT)]
 
     class Small:
         asked = 0
@@ -271,8 +272,8 @@ def test_a_chunk_that_is_too_large_is_asked_for_in_parts(url):
                 return Broken(reason=BrokenReason.TOO_LARGE, detail="too many samples")
             return history.samples(selector, at=at, lookback=lookback)
 
-    whole = events(Past(history, start=BEGIN, end=END, step=SHORT.interval))
-    parts = events(Past(Small(), start=BEGIN, end=END, step=SHORT.interval))
+    whole = events(history)
+    parts = events(Small())
 
     history.close()
     assert Small.asked

@@ -54,9 +54,9 @@ def test_a_fortnight_without_a_difference_gives_no_more_false_alarms_than_promis
     with PrometheusWithAPast() as server:
         server.remember(samples)
         history = PrometheusProvider(server.url, timeout=30)
-        past = Past(history, start=times[0], end=times[-1], step=STEP)
+        past = Past(history, times, step=STEP)
         rollout = draft("same", plan, stable="off", candidate="on", at=times[0])
-        backtest(past, rollout, times, into, repeat=True)
+        backtest(past, rollout, into, repeat=True)
         history.close()
 
     ended = [run for run in into.runs if run.state is not State.RUNNING]

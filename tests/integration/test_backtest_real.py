@@ -65,8 +65,8 @@ def test_the_replay_decides_as_the_reconciler_did_to_the_look(services, start_ap
     started, *looked = ran
 
     times = [each.at for each in (started, *looked)]
-    past = Past(services.provider, start=times[0], end=times[-1], step=timedelta(seconds=1))
-    replayed = list(replay(past, replace(draft, version=1), times))
+    step = timedelta(seconds=1)
+    replayed = list(replay(Past(services.provider, times, step=step), replace(draft, version=1)))
 
     assert ended.state is State.ROLLED_BACK
     assert [(look.at, look.decision.event, look.decision.reason) for look in replayed] == [
@@ -76,7 +76,7 @@ def test_the_replay_decides_as_the_reconciler_did_to_the_look(services, start_ap
     assert {each.event for each in looked} >= {Event.PROMOTE, Event.ROLL_BACK}
 
     into = Backtested(name="", plan=draft.plan, begin=times[0], until=times[0])
-    backtest(past, replace(draft, version=1), times, into, repeat=False)
+    backtest(Past(services.provider, times, step=step), replace(draft, version=1), into, repeat=False)
 
     assert into.runs[0].rolled_back
     assert into.runs[0].end == looked[-1].at

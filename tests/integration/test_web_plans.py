@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import replace
+from functools import partial
 from html import unescape
 
 import pytest
@@ -337,7 +338,7 @@ class Remembers:
 
 def test_a_plan_is_tried_on_the_last_days_and_drawn(world):
     history = Remembers()
-    services = replace(world.services, rewind=lambda **over: Past(history, **over))
+    services = replace(world.services, rewind=partial(Past, history))
     browser = pages_for(services)
 
     answer = browser.post(NEW, data=TYPED | {"gate-0-kind": "", "days": "0.1", "do": "try"})
@@ -350,7 +351,7 @@ def test_a_plan_is_tried_on_the_last_days_and_drawn(world):
 
 
 def test_days_that_cannot_be_tried_are_refused_at_their_field(world):
-    browser = pages_for(replace(world.services, rewind=lambda **over: Past(Remembers(), **over)))
+    browser = pages_for(replace(world.services, rewind=partial(Past, Remembers())))
 
     for days, said in (("many", "is no number of days"), ("90", "out of range")):
         answer = browser.post(NEW, data=TYPED | {"days": days, "do": "try"})

@@ -36,6 +36,7 @@ from wavegate_controller.domain.publication import PublishedRuleset
 from wavegate_controller.domain.receipt import Progress, Receipt
 from wavegate_controller.domain.record import DecisionRecord
 from wavegate_controller.domain.rollout import Rollout, State
+from wavegate_controller.domain.tally import Tally
 from wavegate_controller.domain.throttle import Failures
 
 
@@ -91,13 +92,40 @@ class MetricHistory(MetricProvider, Protocol):
         ...
 
 
+class Past(Protocol):
+    """A source of metrics as it would have answered at looks that are known beforehand.
+
+    What cannot be had now is no outage of then: it is raised as `HistoryLost`.
+    """
+
+    @property
+    def looks(self) -> Sequence[datetime]:
+        """When it is looked at, rising."""
+        ...
+
+    @property
+    def relabel(self) -> Relabel | None:
+        """Which part the counters play."""
+        ...
+
+    def query(self, promql: str, *, at: datetime) -> Answer:
+        """One number at one time."""
+        ...
+
+    def alert_rule(self, name: str) -> Broken | None:
+        """Why an alert of this name could not fire."""
+        ...
+
+    def tally(self, selector: CounterSelector, look: int) -> Tally:
+        """The counters at the look of this number and some after it; looks are asked for in their order."""
+        ...
+
+
 class Rewind(Protocol):
     """Gives a source of metrics as it would have answered in the past."""
 
-    def __call__(
-        self, *, start: datetime, end: datetime, step: timedelta, relabel: Relabel | None = None
-    ) -> MetricProvider:
-        """For looks at `start` and every `step` after it; what it cannot give it raises as HistoryLost."""
+    def __call__(self, looks: Sequence[datetime], *, step: timedelta, relabel: Relabel | None = None) -> Past:
+        """For looks at these times, which are a step apart."""
         ...
 
 

@@ -101,10 +101,10 @@ def aa(
     looks = [begin + number * step for number in range(over // step)]
     halves = []
     for half in track(range(HALVES), "Halving", console=Console(stderr=True), transient=True, disable=as_json):
-        past = Past(history, start=begin, end=now, step=step, relabel=by_cohorts(variant, half=half))
+        past = Past(history, looks, step=step, relabel=by_cohorts(variant, half=half))
         into = Backtested(name=f"half {half + 1}", plan=plan, begin=begin, until=begin)
         rollout = draft(document.flag, plan, candidate=variant, stable=OTHERS, at=begin)
-        backtest(past, rollout, looks, into, repeat=True, elsewhere=elsewhere)
+        backtest(past, rollout, into, repeat=True, elsewhere=elsewhere)
         halves.append(into)
     overlaps = [overlap(document.flag, other) for other in beside]
     found = _Found(flag=document.flag, plan=plan, over=over, measured=measured, halves=halves, overlaps=overlaps)

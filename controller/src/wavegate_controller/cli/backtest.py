@@ -192,7 +192,7 @@ def _replay(
             return False
     history = source.history()
     elsewhere = source.elsewhere(history, at=time.end, over=time.end - time.begin)
-    past = Past(history, start=times[0], end=time.end, step=time.step, relabel=relabel)
+    past = Past(history, times, step=time.step, relabel=relabel)
 
     def finished() -> None:
         if resume is not None:
@@ -200,7 +200,7 @@ def _replay(
 
     try:
         with _bar(into.name, time) as seen:
-            replay_plan(past, rollout, times, into, repeat=repeat, elsewhere=elsewhere, seen=seen, finished=finished)
+            replay_plan(past, rollout, into, repeat=repeat, elsewhere=elsewhere, seen=seen, finished=finished)
     except HistoryLost as lost:
         said.append(f"The past could not be had any further at {lost}")
     except KeyboardInterrupt:

@@ -6,7 +6,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from hashlib import blake2b
 from itertools import chain
@@ -26,7 +26,7 @@ _TARGETED: Final = "targeted"
 #: Labels by which copies of one series differ when several Prometheus scrape the same app.
 _REPLICA_LABELS: Final = frozenset({"prometheus_replica", "replica", "receive_replica"})
 #: How long the place of a vanished series is kept.
-_REMEMBERED: Final = timedelta(days=1)
+REMEMBERED: Final = timedelta(days=1)
 _COHORT_NUMBERS: Final = {str(number): number for number in range(COHORTS)}
 
 
@@ -116,15 +116,34 @@ class Increments:
 
     amounts: Mapping[CounterKey, float]
     newest_sample_at: datetime | None
+    _arms: dict[tuple[str, str, str], dict[int | None, float]] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
+
+    def __post_init__(self) -> None:
+        arms = self._arms
+        for (metric, kind, variant, cohort), amount in self.amounts.items():
+            arm = arms.get((metric, kind, variant))
+            if arm is None:
+                arm = arms[metric, kind, variant] = {}
+            arm[cohort] = amount
 
     def by_cohort(self, metric: str, variant: str, *, kinds: Iterable[str] = ("",)) -> Mapping[int | None, float]:
         """The amounts of one arm, kinds added up, by cohort; those that are 0 are left out."""
-        wanted = frozenset(kinds)
+        arms = [arm for kind in sorted(set(kinds)) if (arm := self._arms.get((metric, kind, variant)))]
+        if len(arms) <= 1:
+            return arms[0] if arms else {}
         sums: dict[int | None, float] = {}
-        for key, amount in self.amounts.items():
-            if key.metric == metric and key.variant == variant and key.kind in wanted:
-                sums[key.cohort] = sums.get(key.cohort, 0) + amount
+        for arm in arms:
+            for cohort, amount in arm.items():
+                sums[cohort] = sums.get(cohort, 0) + amount
         return sums
+
+    def lacks_cohorts(self, metrics: Sequence[str], variants: Sequence[str]) -> bool:
+        """Whether any of these counters does not say which cohort it counts."""
+        return any(
+            None in arm for (metric, _, variant), arm in self._arms.items() if metric in metrics and variant in variants
+        )
 
     def total(self, metric: str, variant: str, *, kinds: Iterable[str] = ("",)) -> float:
         """As above, all cohorts together."""
@@ -161,7 +180,7 @@ def advance(cursor: Cursor | None, series: Iterable[Series], *, at: datetime) ->
             key = counter_key(each.labels)
             amounts[key] = amounts.get(key, 0) + (total if key.metric == VALUE_METRIC else round(total))
     newest = max((sampled_at for sampled_at, _ in last.values()), default=None)
-    oldest = (at - _REMEMBERED).timestamp()
+    oldest = (at - REMEMBERED).timestamp()
     return (
         Increments(amounts=amounts, newest_sample_at=None if newest is None else datetime.fromtimestamp(newest, UTC)),
         Cursor(read_at=at, last={place: sample for place, sample in last.items() if sample[0] > oldest}),
@@ -238,12 +257,11 @@ def compared(
         if cohorts == 1:
             return (round(increments.total(name, variant, kinds=wanted) / step),)
         amounts = increments.by_cohort(name, variant, kinds=wanted)
-        return tuple(round(amounts.get(cohort, 0) / step) for cohort in range(cohorts))
+        if not amounts:
+            return (0,) * cohorts
+        return tuple([round(amounts.get(cohort, 0) / step) for cohort in range(cohorts)])
 
-    if cohorts > 1 and any(
-        key.cohort is None and key.metric in (REQUESTS_METRIC, metric) and key.variant in (candidate, stable)
-        for key in increments.amounts
-    ):
+    if cohorts > 1 and increments.lacks_cohorts((REQUESTS_METRIC, metric), (candidate, stable)):
         return None
     return Increment(
         candidate_requests=row(REQUESTS_METRIC, candidate, ("",), 1),

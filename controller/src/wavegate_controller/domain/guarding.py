@@ -1,6 +1,6 @@
 """The gates that compare, as one guardrail: from their measurements to its log, from its answer to their verdicts."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import groupby
@@ -151,31 +151,47 @@ def _stale(newest: Measurement | None, rollout: Rollout, policy: GuardrailPolicy
 def _why(shown: MetricAssessment, rollout: Rollout, policy: GuardrailPolicy, assessment: Assessment) -> str:
     """What the reason says about this gate, each number beside its limit."""
     wave, since = policy.waves[rollout.wave or 0], rollout.wave_since or rollout.created_at
-    against = _against(shown, assessment)
-    early = f"evidence {shown.early:.3g} : 1 for 'at most {shown.early_margin:.0%} worse'"
-    final = f"evidence {shown.final or 0.0:.3g} : 1 for 'at most {shown.final_margin:.0%} worse'"
+
+    def against() -> str:
+        return _against(shown, assessment)
+
+    def early() -> str:
+        return f"evidence {shown.early:.3g} : 1 for 'at most {shown.early_margin:.0%} worse'"
+
+    def final() -> str:
+        return f"evidence {shown.final or 0.0:.3g} : 1 for 'at most {shown.final_margin:.0%} worse'"
+
     needed = f"{assessment.gate_limit:g} : 1"
     in_wave, least = shown.in_wave, policy.min_requests
-    said = {
-        Reason.BAKING: f"{against}; baking until {since + wave.bake:%H:%M:%S} UTC",
-        Reason.STALE_SAMPLES: f"no read for more than {_seconds(policy.stale_after)}",
-        Reason.NO_CANDIDATE_TRAFFIC: "the candidate has served no request for more than "
-        f"{_seconds(policy.stale_after)}",
-        Reason.SAMPLE_RATIO_MISMATCH: f"users are not split as planned: evidence {assessment.mismatch:.3g} : 1, "
-        f"held at {assessment.mismatch_limit:g} : 1",
-        Reason.TOO_FEW_CANDIDATE_REQUESTS: f"{in_wave.candidate_requests} of {least} candidate requests in this wave",
-        Reason.TOO_FEW_STABLE_REQUESTS: f"{in_wave.stable_requests} of {least} stable requests in this wave",
-        Reason.SUSPICION: f"{against}; passes at {assessment.suspicion:g} : 1 or less",
-        Reason.BEFORE_TARGET: f"{against}; {early}, passes at {needed}, or at {since + wave.target:%H:%M:%S} UTC"
-        if wave.has_control
-        else f"nobody to compare with; watched until {since + wave.target:%H:%M:%S} UTC",
-        Reason.NOT_SHOWN_HARMLESS: f"{final}; the last gate opens at {needed}",
-        Reason.INCONCLUSIVE: f"{final}; the last gate, which opens at {needed}, is shut since "
-        f"{since:%Y-%m-%d %H:%M:%S} UTC",
-        Reason.NOT_WORSE_EARLY: f"{early}, beyond {needed}",
-        Reason.NOT_WORSE: f"{final}, beyond {needed}",
+    # One of them is said at each look, so only that one is made.
+    said: Mapping[Reason, Callable[[], str]] = {
+        Reason.BAKING: lambda: f"{against()}; baking until {since + wave.bake:%H:%M:%S} UTC",
+        Reason.STALE_SAMPLES: lambda: f"no read for more than {_seconds(policy.stale_after)}",
+        Reason.NO_CANDIDATE_TRAFFIC: lambda: (
+            f"the candidate has served no request for more than {_seconds(policy.stale_after)}"
+        ),
+        Reason.SAMPLE_RATIO_MISMATCH: lambda: (
+            f"users are not split as planned: evidence {assessment.mismatch:.3g} : 1, "
+            f"held at {assessment.mismatch_limit:g} : 1"
+        ),
+        Reason.TOO_FEW_CANDIDATE_REQUESTS: lambda: (
+            f"{in_wave.candidate_requests} of {least} candidate requests in this wave"
+        ),
+        Reason.TOO_FEW_STABLE_REQUESTS: lambda: f"{in_wave.stable_requests} of {least} stable requests in this wave",
+        Reason.SUSPICION: lambda: f"{against()}; passes at {assessment.suspicion:g} : 1 or less",
+        Reason.BEFORE_TARGET: lambda: (
+            f"{against()}; {early()}, passes at {needed}, or at {since + wave.target:%H:%M:%S} UTC"
+            if wave.has_control
+            else f"nobody to compare with; watched until {since + wave.target:%H:%M:%S} UTC"
+        ),
+        Reason.NOT_SHOWN_HARMLESS: lambda: f"{final()}; the last gate opens at {needed}",
+        Reason.INCONCLUSIVE: lambda: (
+            f"{final()}; the last gate, which opens at {needed}, is shut since {since:%Y-%m-%d %H:%M:%S} UTC"
+        ),
+        Reason.NOT_WORSE_EARLY: lambda: f"{early()}, beyond {needed}",
+        Reason.NOT_WORSE: lambda: f"{final()}, beyond {needed}",
     }
-    return said.get(assessment.reason, against)
+    return said.get(assessment.reason, against)()
 
 
 def _against(shown: MetricAssessment, assessment: Assessment) -> str:

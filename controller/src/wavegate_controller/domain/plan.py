@@ -265,6 +265,7 @@ class Plan:
     budget: Mapping[str, float] = field(default_factory=dict)
     dry_run: bool = False
     on_red_check: OnRedCheck = OnRedCheck.SHOW
+    _policies: list[GuardrailPolicy | None] = field(default_factory=list, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if not self.waves:
@@ -306,6 +307,11 @@ class Plan:
     @property
     def policy(self) -> GuardrailPolicy | None:
         """The comparison that these gates ask for together; None where none of them compares."""
+        if not self._policies:  # asked for several times at each look
+            self._policies.append(self._policy())
+        return self._policies[0]
+
+    def _policy(self) -> GuardrailPolicy | None:
         if not self.compared:
             return None
         waves: list[GuardrailWave] = []

@@ -3,8 +3,7 @@
 What cannot be had now is no outage of then: it is raised, and ends the replay.
 """
 
-from bisect import bisect_right
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Final
@@ -12,30 +11,15 @@ from typing import Final
 from wavegate_controller.domain.counts import CounterSelector
 from wavegate_controller.domain.errors import HistoryLost
 from wavegate_controller.domain.foresight.relabelling import Relabel
-from wavegate_controller.domain.measurement import Answer, Broken, BrokenReason, Series
+from wavegate_controller.domain.measurement import Answer, Broken, BrokenReason
+from wavegate_controller.domain.tally import Tally
 from wavegate_controller.ports import MetricHistory
 from wavegate_controller.providers import response
 from wavegate_controller.providers.response import Data
+from wavegate_controller.providers.tallies import tallies
 
-#: Time that is fetched at once, to begin with; what turns out to be too much is halved, what is little doubled.
-_CHUNK: Final = timedelta(hours=1)
-_LONGEST: Final = timedelta(hours=24)
-_SHORTEST: Final = timedelta(minutes=1)
-#: Samples of a chunk below which the next one may be longer.
-_FEW_SAMPLES: Final = 100_000
 #: Points that a server gives of one series.
 _MOST_POINTS: Final = 10_000
-#: Looks whose counters are read reach back behind the one before; so do chunks.
-_BEHIND: Final = timedelta(minutes=6)
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _Chunk:
-    """Raw samples of a time."""
-
-    begin: datetime
-    end: datetime
-    series: tuple[tuple[Mapping[str, str], tuple[float, ...], tuple[tuple[float, float], ...]], ...]
 
 
 @dataclass(slots=True)
@@ -48,21 +32,33 @@ class _Values:
 
 
 class Past:
-    """The past of a server, for looks at `start` and every `step` after it; a `ports.MetricProvider`."""
-
-    notice = None
+    """The past of a server, for looks that are known beforehand."""
 
     def __init__(
-        self, history: MetricHistory, *, start: datetime, end: datetime, step: timedelta, relabel: Relabel | None = None
+        self,
+        history: MetricHistory,
+        looks: Sequence[datetime],
+        *,
+        step: timedelta,
+        relabel: Relabel | None = None,
+        tallies: Iterator[Tally] | None = None,
     ) -> None:
-        """Nothing is asked yet."""
+        """Nothing is asked yet.
+
+        Args:
+            history: the server.
+            looks: when it will be looked at, rising; the first starts a rollout.
+            step: time between two of them, as a rule.
+            relabel: which part the counters play.
+            tallies: what the counters say at these looks; asked for here where nobody else does.
+        """
+        self.looks = looks
+        self.relabel = relabel
         self._history = history
-        self._start = start
-        self._end = end
+        self._start = looks[0]
+        self._end = looks[-1]
         self._step = step
-        self._relabel = relabel
-        self._span = _CHUNK
-        self._chunk: _Chunk | None = None
+        self._tallies = tallies
         self._values: dict[str, _Values] = {}
         self._asked: dict[str, int] = {}
         self._rules: dict[str, Broken | None] = {}
@@ -83,47 +79,24 @@ class Past:
             known = self._fetch(promql, index)
         return _number(known.answers.get(index, []), at=at)
 
-    def check(self, promql: str) -> Broken | None:
-        """As the server says now."""
-        return self._history.check(promql)
-
     def alert_rule(self, name: str) -> Broken | None:
         """As the server says now: of its rules it remembers nothing."""
         if name not in self._rules:
             self._rules[name] = self._history.alert_rule(name)
         return self._rules[name]
 
-    def samples(self, selector: CounterSelector, *, at: datetime, lookback: timedelta) -> tuple[Series, ...] | Broken:
-        """Raw samples, as they would have been there at that time."""
-        chunk = self._chunk
-        if chunk is None or not (chunk.begin <= at - lookback and at <= chunk.end):
-            chunk = self._chunk = self._load(selector, at, lookback)
-        first, last = (at - lookback).timestamp(), at.timestamp()
-        answer = []
-        for labels, times, samples in chunk.series:
-            begin, end = bisect_right(times, first), bisect_right(times, last)
-            if begin < end:
-                answer.append(Series(labels=labels, samples=samples[begin:end]))
-        return tuple(answer)
+    def tally(self, selector: CounterSelector, look: int) -> Tally:
+        """The counters at this look and some that follow it; looks are asked for in their order.
 
-    def _load(self, selector: CounterSelector, at: datetime, lookback: timedelta) -> _Chunk:
-        while True:
-            begin = at - max(lookback, _BEHIND)
-            end = max(min(at + self._span, self._end), at)
-            series = self._history.samples(selector, at=end, lookback=end - begin)
-            if not isinstance(series, Broken):
-                break
-            if series.reason is not BrokenReason.TOO_LARGE or self._span <= _SHORTEST:
-                raise HistoryLost(f"{begin:%Y-%m-%d %H:%M} UTC: {series.detail}")
-            self._span /= 2
-        if sum(len(each.samples) for each in series) < _FEW_SAMPLES:
-            self._span = min(2 * self._span, _LONGEST)
-        kept = []
-        for each in series:
-            labels = each.labels if self._relabel is None else self._relabel(each.labels)
-            if labels is not None:
-                kept.append((labels, tuple(sampled_at for sampled_at, _ in each.samples), each.samples))
-        return _Chunk(begin=begin, end=end, series=tuple(kept))
+        Raises:
+            HistoryLost: the past could not be had any further.
+        """
+        if self._tallies is None:
+            self._tallies = tallies(self._history, selector, self.looks)
+        for tally in self._tallies:
+            if look < tally.first + len(tally.gained):
+                return tally
+        raise ValueError(f"look {look} was asked for too late")
 
     def _fetch(self, promql: str, index: int) -> _Values:
         points = _MOST_POINTS

@@ -2,12 +2,11 @@
 
 from bisect import bisect_left
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Executor, Future
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from types import MappingProxyType
-from typing import Any, Final, ParamSpec, TypeVar
+from typing import Final
 
 from wavegate_controller.domain.analysis import judge_all
 from wavegate_controller.domain.circumstances import CLEAR, Circumstances
@@ -18,20 +17,17 @@ from wavegate_controller.domain.freeze import frozen
 from wavegate_controller.domain.gates import FeedbackGate, Gate, LookingGate, ManualGate, OnSilence, WebhookGate
 from wavegate_controller.domain.guarding import entries
 from wavegate_controller.domain.guardrail import State, fold, start
-from wavegate_controller.domain.measurement import Cursor, Measurement
+from wavegate_controller.domain.measurement import Broken, Cursor, Measurement
 from wavegate_controller.domain.plan import Approval, Plan
 from wavegate_controller.domain.rollout import WATCHED, Rollout
 from wavegate_controller.domain.rollout import State as RolloutState
 from wavegate_controller.domain.silence import silence_of
 from wavegate_controller.domain.transitions import Event, apply
-from wavegate_controller.ports import MetricProvider
-from wavegate_controller.service import counting
-from wavegate_controller.service.asking import Asking
-from wavegate_controller.service.counting import Counted, Wanted
+from wavegate_controller.ports import Past
+from wavegate_controller.service.counting import Counted, still_valid
 from wavegate_controller.service.measure import measure, needs
+from wavegate_controller.service.recounting import Place, Recounting
 
-_Argument = ParamSpec("_Argument")
-_Result = TypeVar("_Result")
 #: Looks that are remembered of a gate whose silence leads to nothing.
 _FEW: Final = 3
 
@@ -55,9 +51,8 @@ def replayable(plan: Plan) -> Plan:
 
 
 def backtest(
-    provider: MetricProvider,
+    past: Past,
     rollout: Rollout,
-    times: Sequence[datetime],
     into: Backtested,
     *,
     repeat: bool,
@@ -65,12 +60,11 @@ def backtest(
     seen: Callable[[datetime], None] = lambda _: None,
     finished: Callable[[], None] = lambda: None,
 ) -> None:
-    """Replay over all of these times; what was found is in `into`, also when something ends it early.
+    """Replay over all looks; what was found is in `into`, also when something ends it early.
 
     Args:
-        provider: of the past.
+        past: that is looked at; the first look starts the rollout.
         rollout: a draft.
-        times: of the looks, rising; the first starts the rollout.
         into: takes what is found.
         repeat: whether another rollout starts where one has ended.
         elsewhere: other environments, whose counts are not this rollout's.
@@ -80,11 +74,11 @@ def backtest(
     Raises:
         HistoryLost: the past could not be had any further.
     """
-    place = 0
-    while place < len(times) - 1:
+    begin, counters = 0, counters_of(past, rollout, elsewhere=elsewhere)
+    while begin < len(past.looks) - 1:
         writer = RunWriter(into)
         try:
-            for look in replay(provider, rollout, times[place:], elsewhere=elsewhere):
+            for look in replay(past, rollout, begin=begin, counters=counters):
                 writer.add(look)
                 seen(look.at)
         finally:
@@ -92,43 +86,47 @@ def backtest(
             run = writer.finish()
         if run is None:
             return
-        place = bisect_left(times, run.end)
+        begin = bisect_left(past.looks, run.end)
         finished()
         if not repeat:
             return
 
 
+def counters_of(past: Past, rollout: Rollout, *, elsewhere: frozenset[str] = frozenset()) -> Recounting | None:
+    """What counts for the rollout's gates; None where none of them needs it."""
+    wanted = needs(rollout)
+    return None if wanted is None else Recounting(past, rollout.flag_key, wanted, elsewhere=elsewhere)
+
+
 def replay(
-    provider: MetricProvider,
+    past: Past,
     draft: Rollout,
-    times: Iterable[datetime],
     moves: Mapping[datetime, Event] = MappingProxyType({}),
     *,
-    elsewhere: frozenset[str] = frozenset(),
+    begin: int = 0,
+    counters: Recounting | None = None,
 ) -> Iterator[Look]:
     """The looks of one rollout until it has ended, or waits for a person.
 
     Args:
-        provider: of the past.
+        past: that is looked at.
         draft: of which flag, between which variants, by which plan.
-        times: of the looks, rising; the first starts the rollout.
         moves: what people did, at times between two looks.
-        elsewhere: other environments, whose counts are not this rollout's.
+        begin: number of the look that starts the rollout.
+        counters: what counts for its gates, from the rollout before; made where there was none.
     """
-    rest = iter(times)
-    first = next(rest, None)
-    if first is None:
-        return
-    rollout = apply(draft, Event.START, now=first)
-    memory = _Memory(rollout, elsewhere)
+    counters = counters or counters_of(past, draft)
+    rollout = apply(draft, Event.START, now=past.looks[begin])
+    memory = _Memory(past, rollout, counters)
     people = deque(sorted(moves.items()))
-    for now in rest:
+    for number in range(begin + 1, len(past.looks)):
+        now = past.looks[number]
         while people and people[0][0] <= now:
             at, event = people.popleft()
             rollout = apply(rollout, event, now=at)
         if rollout.state not in WATCHED:
             return
-        look = memory.look(provider, rollout, now=now)
+        look = memory.look(rollout, number, now=now)
         yield look
         rollout = look.after
         if rollout.state not in WATCHED or (rollout.state is not RolloutState.RUNNING and not people):
@@ -138,8 +136,10 @@ def replay(
 class _Memory:
     """What the database is to the reconciler."""
 
-    def __init__(self, rollout: Rollout, elsewhere: frozenset[str]) -> None:
-        self._elsewhere = elsewhere
+    def __init__(self, past: Past, rollout: Rollout, counters: Recounting | None) -> None:
+        self._past = past
+        self._counters = counters
+        self._place: Place | None = None
         self._cursor: Cursor | None = None
         self._state: State | None = None
         self._evidence_since: datetime | None = None
@@ -147,26 +147,15 @@ class _Memory:
         self._kept: dict[str, deque[Measurement]] = {
             gate.name: deque(maxlen=_remembered(gate, rollout.plan)) for gate in rollout.plan.gates
         }
-        self._executor = _Here()
 
-    def look(self, provider: MetricProvider, rollout: Rollout, *, now: datetime) -> Look:
+    def look(self, rollout: Rollout, number: int, *, now: datetime) -> Look:
         """Measure, judge, decide, as `service.reconcile` and `service.conclude` do."""
-        counted: Any = None
-        asking = Asking(provider, self._executor, at=now)
-        if wanted := needs(rollout):
-            cursor = counting.still_valid(self._cursor, rollout, now=now)
-            mine = Wanted(rollout=rollout, needs=wanted, cursor=cursor, elsewhere=self._elsewhere)
-            (group,) = counting.group([mine], now=now)
-            counted = counting.read(asking, group)[rollout.id]
-            if isinstance(counted, Exception):
-                raise counted
-            if isinstance(counted, Counted):
-                self._cursor = counted.cursor
+        counted = self._count(rollout, number, now=now)
         measured = measure(
             rollout,
             counted,
-            lambda promql: asking.number(promql).result(),
-            lambda name: asking.rule(name).result(),
+            lambda promql: self._past.query(promql, at=now),
+            self._past.alert_rule,
             now=now,
         ).measurements
         state = self._fold(rollout, measured)
@@ -176,6 +165,16 @@ class _Memory:
         decision = decide(rollout, verdicts, now=now, circumstances=circumstances)
         after = apply(rollout, decision.event, now=now, pause_reason=decision.pause_reason)
         return Look(at=now, before=rollout, after=after, decision=decision, measurements=measured)
+
+    def _count(self, rollout: Rollout, number: int, *, now: datetime) -> Counted | Broken | None:
+        if self._counters is None:
+            return None
+        if still_valid(self._cursor, rollout, now=now) is None:
+            self._place = None
+        counted, self._place = self._counters.read(self._place, number, at=now)
+        if isinstance(counted, Counted):
+            self._cursor = counted.cursor
+        return counted
 
     def _fold(self, rollout: Rollout, measured: Sequence[Measurement]) -> State | None:
         policy = rollout.plan.policy
@@ -208,18 +207,3 @@ def _remembered(gate: Gate, plan: Plan) -> int | None:
     policies = (gate.on_no_data or plan.on_no_data, gate.on_cannot_measure or plan.on_cannot_measure)
     silence = max((each.after / plan.interval for each in policies if each.act is not OnSilence.HOLD), default=0)
     return max(gate.of if isinstance(gate, LookingGate) else 1, int(silence) + 2, _FEW)
-
-
-class _Here(Executor):
-    """Runs what it is given at once: the past is asked in the order of time."""
-
-    def submit(
-        self, fn: Callable[_Argument, _Result], /, *args: _Argument.args, **kwargs: _Argument.kwargs
-    ) -> Future[_Result]:
-        """Done when it returns."""
-        future: Future[_Result] = Future()
-        try:
-            future.set_result(fn(*args, **kwargs))
-        except Exception as error:  # noqa: BLE001 - whoever asks for the result gets it
-            future.set_exception(error)
-        return future

@@ -14,9 +14,9 @@ from wavegate_controller.domain.rollout import Rollout
 from wavegate_controller.service.asking import Asking
 
 #: How far a read reaches back behind the last one: a sample is stamped when its scrape starts, but seen when it ends.
-_OVERLAP: Final = timedelta(seconds=30)
+OVERLAP: Final = timedelta(seconds=30)
 #: How far the first read looks for the series that exist; Prometheus' own look-back.
-_FIRST_LOOK: Final = timedelta(minutes=5)
+FIRST_LOOK: Final = timedelta(minutes=5)
 #: Longest outage that a single read catches up with; beyond it the counts start again from the next read.
 _FURTHEST: Final = timedelta(hours=6)
 #: Shortest look-back that is tried where a longer one gives more than can be read.
@@ -148,24 +148,30 @@ def _read_halves(asking: Asking, group: Group) -> Counting:
 
 
 def _count(wanted: Wanted, series: Sequence[Series], *, at: datetime) -> Counted | Broken | Exception:
-    flag = wanted.rollout.flag_key
     try:
-        if label := copies(series):
-            return Broken(
-                reason=BrokenReason.SEVERAL_SERIES,
-                detail=f"each counter of flag {flag} comes several times, told apart only by {label}: several "
-                "Prometheus scrape the same apps; ask an endpoint that removes the copies",
-            )
-        if absent := missing(series, wanted.needs):
-            return Broken(
-                reason=BrokenReason.COUNTER_MISSING,
-                detail=f"{absent} of flag {flag} is absent, wholly or in part, while others of its counters are there: "
-                "is it renamed or dropped on the way, or does an app not count it?",
-            )
+        if broken := unfit(series, wanted.needs, flag=wanted.rollout.flag_key):
+            return broken
         increments, cursor = advance(wanted.cursor, series, at=at)
     except Exception as error:  # noqa: BLE001 - handed on; the others are well
         return error
     return Counted(increments=increments, cursor=cursor)
+
+
+def unfit(series: Sequence[Series], needs: Needs, *, flag: str) -> Broken | None:
+    """Why these series cannot be counted, by their labels; None when they can."""
+    if label := copies(series):
+        return Broken(
+            reason=BrokenReason.SEVERAL_SERIES,
+            detail=f"each counter of flag {flag} comes several times, told apart only by {label}: several "
+            "Prometheus scrape the same apps; ask an endpoint that removes the copies",
+        )
+    if absent := missing(series, needs):
+        return Broken(
+            reason=BrokenReason.COUNTER_MISSING,
+            detail=f"{absent} of flag {flag} is absent, wholly or in part, while others of its counters are there: "
+            "is it renamed or dropped on the way, or does an app not count it?",
+        )
+    return None
 
 
 def _group(members: Sequence[Wanted], *, now: datetime) -> Group:
@@ -174,6 +180,6 @@ def _group(members: Sequence[Wanted], *, now: datetime) -> Group:
 
 def _lookback(wanted: Wanted, *, now: datetime) -> timedelta:
     if wanted.cursor is None:
-        return _FIRST_LOOK
+        return FIRST_LOOK
     # A clock that was put back, or another machine's, may have read later than now.
-    return max(now - wanted.cursor.read_at, timedelta(0)) + _OVERLAP
+    return max(now - wanted.cursor.read_at, timedelta(0)) + OVERLAP

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import reduce
+from functools import lru_cache, reduce
 from operator import or_
 from typing import Final, assert_never
 
@@ -184,8 +184,12 @@ def _values(rollout: Rollout) -> dict[str, str]:
 
 def counter_query(gate: ComparedGate | FeedbackGate, rollout: Rollout) -> str:
     """The gate's counters as a selector, to look at by hand; they are read with those of other rollouts."""
-    wanted = needs_of(gate) or Needs()
-    return CounterSelector(flags=(rollout.flag_key,), needs=wanted).promql
+    return _counter_query(gate, rollout.flag_key)
+
+
+@lru_cache(maxsize=4096)
+def _counter_query(gate: ComparedGate | FeedbackGate, flag: str) -> str:
+    return CounterSelector(flags=(flag,), needs=needs_of(gate) or Needs()).promql
 
 
 def _counts(gate: ComparedGate, rollout: Rollout, counted: Counted | Broken | None) -> Counts | Broken:

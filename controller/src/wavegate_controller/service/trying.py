@@ -77,6 +77,7 @@ def try_plan(
     plan = replayable(document.plan_to_domain())
     with services.store.transaction() as work:
         flag = work.flags.get(services.environment, document.flag)
+        elsewhere = frozenset(each.name for each in work.environments.list()) - {services.environment}
     now = services.clock.now()
     begin, said = (now - over).replace(microsecond=0), []
     step = max(plan.interval, timedelta(seconds=-(-over.total_seconds() // _MOST_LOOKS)))
@@ -95,8 +96,8 @@ def try_plan(
     if not _one_at_a_time.acquire(blocking=False):
         raise Conflict("another plan is being tried at this moment; try it again in some seconds")
     try:
-        past = services.rewind(start=begin, end=now, step=step, relabel=relabel)
-        backtest(past, rollout, looks, into, repeat=True, seen=seen)
+        past = services.rewind(looks, step=step, relabel=relabel)
+        backtest(past, rollout, into, repeat=True, elsewhere=elsewhere, seen=seen)
     except _TimeIsOver:
         said.append(f"Only up to {into.until:%d %b %H:%M} UTC: a page waits no longer. The command goes on.")
     except HistoryLost as lost:

@@ -16,6 +16,8 @@ _LATER_WAVES: Final = 0.2
 _SLOTS: Final = 0.3
 #: Two days of ten minutes. Later slots would weigh a millionth, and each costs time at every look.
 _MOST_SLOTS: Final = 288
+#: Below it no part was beyond `GREATEST_LOG`: the least weight is some millionth.
+_ENORMOUS: Final = 1e290
 
 
 class Restart(NamedTuple):
@@ -63,12 +65,31 @@ def place(restarts: tuple[Restart, ...], weight: float, levels: tuple[float, ...
 
 def evidence(restarts: Sequence[Restart], sums: Sequence[float], *, design_effect: float) -> float:
     """Mixture over the starts and, in each, over the effects; the log-evidence is divided by the design effect."""
-    exp, least = math.exp, min
+    exp = math.exp
+    try:
+        together = math.fsum(
+            [
+                weight
+                * sum([exp((now - then) / design_effect) for now, then in zip(sums, levels, strict=True)])
+                / len(sums)
+                for weight, levels in restarts
+            ]
+        )
+    except OverflowError:
+        together = math.inf
+    # Most of the time of all looks goes by here, and only what is enormous has to be cut.
+    return together if together < _ENORMOUS else _cut(restarts, sums, design_effect=design_effect)
+
+
+def _cut(restarts: Sequence[Restart], sums: Sequence[float], *, design_effect: float) -> float:
     return math.fsum(
         [
             weight
             * sum(
-                [exp(least((now - then) / design_effect, GREATEST_LOG)) for now, then in zip(sums, levels, strict=True)]
+                [
+                    math.exp(min((now - then) / design_effect, GREATEST_LOG))
+                    for now, then in zip(sums, levels, strict=True)
+                ]
             )
             / len(sums)
             for weight, levels in restarts
