@@ -40,6 +40,7 @@ READS = {
     "rollout list": "",
     "rollout status": "search",
     "rollout forecast": "search",
+    "rollout lint": "search",
     "rollout history": "search",
     "rollout watch": "search",
     "explain": "1",

@@ -61,6 +61,7 @@ from wavegate_controller.service.services import Services
 from wavegate_controller.siblings import Siblings
 from wavegate_controller.store import OnlyProcess, SqlStore, migrate, open_engine
 from wavegate_controller.telemetry import (
+    CountedHistory,
     CountedProvider,
     NoSpans,
     PrometheusRecorder,
@@ -202,14 +203,15 @@ def build(config: Config) -> Controller:
 def _services(config: Config, store: Store, hub: Hub, recorder: PrometheusRecorder, spans: Spans) -> Services:
     pages = config.public_url or f"http://{config.host}:{config.port}"
     provider = make_provider(config)
-    history = provider if isinstance(provider, PrometheusProvider) else None
+    past = provider if isinstance(provider, PrometheusProvider) else None
+    history = None if past is None else CountedHistory(past, recorder, spans)
     return Services(
         environment=config.environment,
         store=store,
         clock=SystemClock(),
-        provider=CountedProvider(provider, recorder, spans),
+        provider=history or CountedProvider(provider, recorder, spans),
         history=history,
-        rewind=None if history is None else partial(Past, history),
+        rewind=None if past is None else partial(Past, past),
         webhooks=make_webhooks(config),
         sink=TracedSink(hub, spans),
         fleets=hub,

@@ -27,14 +27,23 @@ class RemoteProblem(Exception):
         title: the kind of problem, in a few words.
         detail: what was wrong with this request.
         errors: the fields that were refused, each with `field`, `problem` and `expected`.
+        findings: of the lint, where these were the reason.
     """
 
-    def __init__(self, status: int, title: str, detail: str, errors: Sequence[Mapping[str, str]] = ()) -> None:
+    def __init__(
+        self,
+        status: int,
+        title: str,
+        detail: str,
+        errors: Sequence[Mapping[str, str]] = (),
+        findings: Sequence[Document] = (),
+    ) -> None:
         super().__init__(detail or title)
         self.status = status
         self.title = title
         self.detail = detail
         self.errors = tuple(errors)
+        self.findings = tuple(findings)
 
     @property
     def is_nobody(self) -> bool:
@@ -246,6 +255,10 @@ class RemoteController:
         """What the next wave will cost."""
         return self._ask("GET", f"rollouts/{_segment(reference)}/forecast")
 
+    def findings(self, reference: str) -> Document:
+        """What lint finds in the gates of a rollout."""
+        return self._ask("GET", f"rollouts/{_segment(reference)}/findings")
+
     def comparison(self, reference: str) -> Document:
         """What a dry run would have done, beside what was done."""
         return self._ask("GET", f"rollouts/{_segment(reference)}/comparison")
@@ -319,9 +332,10 @@ class RemoteController:
         fingerprint: str | None = None,
         actor: str | None = None,
         comment: str = "",
+        **further: Any,
     ) -> Document:
         """Make everything as these documents say, or nothing; with a fingerprint, only what was planned."""
-        body = {"documents": documents, "collection": collection, "prune": prune, "comment": comment}
+        body = {"documents": documents, "collection": collection, "prune": prune, "comment": comment} | further
         return self._ask("POST", "configuration/apply", body=_signed(actor, body | {"fingerprint": fingerprint}))
 
     def export_configuration(self) -> list[Document]:
@@ -514,7 +528,8 @@ def _problem(response: requests.Response) -> RemoteProblem:
     if not isinstance(document, dict):
         document = {}
     title, detail, errors = document.get("title", ""), document.get("detail", ""), document.get("errors", ())
-    return RemoteProblem(response.status_code, title or response.reason or "", detail, errors)
+    findings = document.get("findings") or ()
+    return RemoteProblem(response.status_code, title or response.reason or "", detail, errors, findings)
 
 
 def _signed(actor: str | None, document: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -7,11 +7,13 @@ from pydantic import Field
 
 from wavegate_controller.api.operations import Operations
 from wavegate_controller.documents.configuration import AnyObject
+from wavegate_controller.documents.outlooks import findings_to_documents
 from wavegate_controller.documents.reading import Document, examples
 from wavegate_controller.documents.shown import ConfigurationShown, OutcomeShown
 from wavegate_controller.domain.access import Permission, Principal
 from wavegate_controller.domain.configuration import Change
 from wavegate_controller.domain.errors import Conflict, EventRefused, StaleVersion
+from wavegate_controller.domain.foresight.findings import LintRefused
 from wavegate_controller.service import configuration as service
 from wavegate_controller.service.configuration import Outcome, Wish
 from wavegate_controller.service.services import Services
@@ -45,6 +47,9 @@ class Applying(Wanted):
     fingerprint: str | None = Field(default=None, description="Of the plan that was agreed to; refused if it changed.")
     actor: str | None = Field(default=None, description="Who asks; left out where a token says it.")
     comment: str = Field(default="", description="Why.")
+    despite_lint: str = Field(
+        default="", description="Why to start rollouts although lint finds errors in their gates."
+    )
 
 
 @configuration.post(
@@ -59,11 +64,20 @@ def plan_configuration(services: Services, by: Principal, body: Wanted) -> Respo
     "/configuration/apply",
     "Make everything as it is wanted, or nothing",
     answer=OutcomeShown,
-    problems=[Conflict, EventRefused, StaleVersion],
+    problems=[Conflict, EventRefused, LintRefused, StaleVersion],
 )
 def apply_configuration(services: Services, by: Principal, body: Applying) -> ResponseReturnValue:
     """In one transaction. A rollout that is under way is never changed: then nothing is applied, and it says why."""
-    return _outcome(service.apply(services, body.wish(), by=by, comment=body.comment, fingerprint=body.fingerprint))
+    return _outcome(
+        service.apply(
+            services,
+            body.wish(),
+            by=by,
+            comment=body.comment,
+            fingerprint=body.fingerprint,
+            despite_lint=body.despite_lint,
+        )
+    )
 
 
 @configuration.get("/configuration", "Export an environment", answer=ConfigurationShown)
@@ -98,4 +112,5 @@ def _change(change: Change) -> dict[str, Any]:
         ],
         "blocked": change.blocked,
         "remark": change.remark,
+        "findings": findings_to_documents(str(change.object), change.findings),
     }

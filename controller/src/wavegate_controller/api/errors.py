@@ -8,6 +8,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from werkzeug.exceptions import HTTPException, InternalServerError, MethodNotAllowed, RequestEntityTooLarge
 from werkzeug.exceptions import NotFound as WrongPath
 
+from wavegate_controller.documents.outlooks import findings_to_documents
+from wavegate_controller.documents.shown import FindingShown
 from wavegate_controller.domain.errors import (
     Conflict,
     ControllerError,
@@ -21,6 +23,7 @@ from wavegate_controller.domain.errors import (
     StaleVersion,
     Throttled,
 )
+from wavegate_controller.domain.foresight.findings import LintRefused
 from wavegate_controller.domain.passport import Unmet
 
 #: Refusal to status, last part of the problem's type, and title.
@@ -35,6 +38,7 @@ PROBLEMS: Final[dict[type[ControllerError], tuple[HTTPStatus, str, str]]] = {
     InProgress: (HTTPStatus.CONFLICT, "in-progress", "Being carried out at this moment"),
     StaleVersion: (HTTPStatus.CONFLICT, "stale-version", "Changed by somebody else meanwhile"),
     Unmet: (HTTPStatus.CONFLICT, "unmet", "The stage asks for more"),
+    LintRefused: (HTTPStatus.CONFLICT, "lint", "The gates would not do what they are there for"),
     HistoryLost: (HTTPStatus.BAD_GATEWAY, "history-lost", "The metrics server's past cannot be read"),
 }
 
@@ -71,6 +75,7 @@ class Problem(BaseModel):
     status: int
     detail: str = Field(description="What was wrong with this request.")
     errors: list[Wrong] = Field(default_factory=list, description="The values that were refused.")
+    findings: list[FindingShown] | None = Field(default=None, description="With `lint`: all that it found.")
     version: int | None = Field(default=None, description="With `stale-version`: the version that is there now.")
     state: str | None = Field(default=None, description="With `event-refused`: where the rollout stands.")
     allowed: list[str] | None = Field(default=None, description="With `event-refused`: what it takes now.")
@@ -107,6 +112,10 @@ def _refused(refusal: ControllerError) -> Response:
             further["errors"] = [
                 {"field": each.field, "problem": each.problem, "expected": "what the stage asks for"}
                 for each in missing
+            ]
+        case LintRefused(found=found):
+            further["findings"] = [
+                each for subject, findings in found.items() for each in findings_to_documents(subject, findings)
             ]
         case EventRefused(state=state, allowed=allowed):
             further |= {"state": str(state), "allowed": [str(event) for event in allowed]}

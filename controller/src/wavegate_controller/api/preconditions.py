@@ -12,7 +12,7 @@ from flask import make_response, request
 from flask.typing import ResponseReturnValue
 
 from wavegate_controller.documents.reading import Document
-from wavegate_controller.documents.shown import FlagShown, RolloutShown
+from wavegate_controller.documents.shown import FlagShown, RolloutShown, StartedShown
 from wavegate_controller.domain.errors import Invalid
 from wavegate_controller.service.services import Services
 from wavegate_controller.service.unchanged import Unchanged, lock_flag, lock_rollout
@@ -21,7 +21,11 @@ HEADER: Final = "If-Match"
 _TAG: Final = re.compile(r'(W/)?"([^"]*)"')
 _NEVER: Final = -1
 #: What is answered to the part of the path that names it, and how its version is read.
-_LOCKS: Final[dict[Any, Any]] = {FlagShown: ("key", lock_flag), RolloutShown: ("reference", lock_rollout)}
+_LOCKS: Final[dict[Any, Any]] = {
+    FlagShown: ("key", lock_flag),
+    RolloutShown: ("reference", lock_rollout),
+    StartedShown: ("reference", lock_rollout),
+}
 
 
 def takes_version(method: str, path: str, answer: Any, body: Any) -> bool:

@@ -41,6 +41,14 @@ class Raise(Act):
     override_freeze: bool = Field(default=False, description="Do it in a freeze window all the same; needs a comment.")
 
 
+class StartIt(Raise):
+    """The first wave, signed."""
+
+    model_config = examples({"actor": "ada", "comment": "the first hundred answers read well"})
+
+    despite_lint: str = Field(default="", description="Why to start it although lint finds errors in its gates.")
+
+
 class PinIt(Act):
     """Where to hold a rollout, signed."""
 

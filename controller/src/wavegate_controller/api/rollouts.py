@@ -9,24 +9,36 @@ from pydantic import Field
 
 from wavegate_controller.api.operations import Handler, Operations
 from wavegate_controller.api.paging import Page, PageQuery, page
-from wavegate_controller.api.reading import Act, Judged, PinIt, Raise, SignedPlan, SignedRollout
+from wavegate_controller.api.reading import Act, Judged, PinIt, Raise, SignedPlan, SignedRollout, StartIt
 from wavegate_controller.documents import decision_to_document, rollout_to_document
-from wavegate_controller.documents.outlooks import comparison_to_document, forecast_to_document
+from wavegate_controller.documents.outlooks import (
+    comparison_to_document,
+    findings_to_documents,
+    forecast_to_document,
+)
 from wavegate_controller.documents.plans import weight_of
-from wavegate_controller.documents.shown import ComparisonShown, DecisionShown, NextWaveShown, RolloutShown
+from wavegate_controller.documents.shown import (
+    ComparisonShown,
+    DecisionShown,
+    LintShown,
+    NextWaveShown,
+    RolloutShown,
+    StartedShown,
+)
 from wavegate_controller.domain.access import Permission, Principal
 from wavegate_controller.domain.errors import Conflict, EventRefused, Invalid, NotFound, StaleVersion
+from wavegate_controller.domain.foresight.findings import LintRefused
 from wavegate_controller.domain.transitions import REQUESTS, Event
 from wavegate_controller.domain.verdict import VerdictKind
-from wavegate_controller.service import dry_runs, queries, reasons
+from wavegate_controller.service import dry_runs, linted, queries, reasons
 from wavegate_controller.service import rollouts as service
+from wavegate_controller.service.linting import gates_without_findings
 from wavegate_controller.service.queries import RolloutView
 from wavegate_controller.service.services import Services
 
 _LARGEST_ID: Final = 2**63 - 1
 #: What each event does that a person may ask for.
 _ACTS: Final = {
-    Event.START: "Open the first wave",
     Event.PROMOTE: "Open the next wave now, whatever the gates say",
     Event.APPROVE: "Sign that the next wave may open",
     Event.REJECT: "Decline the next wave: stay, paused",
@@ -41,7 +53,7 @@ _ACTS: Final = {
 }
 
 #: Those that may raise exposure, and so may have to override a freeze window.
-_RAISING: Final = frozenset({Event.START, Event.PROMOTE, Event.APPROVE, Event.RESTART, Event.UNDO})
+_RAISING: Final = frozenset({Event.PROMOTE, Event.APPROVE, Event.RESTART, Event.UNDO})
 
 rollouts: Final = Operations("rollouts", "A flag's way from its stable to its candidate variant, wave by wave.")
 
@@ -106,6 +118,23 @@ def forecast_rollout(services: Services, by: Principal, reference: str) -> Respo
 
 
 @rollouts.get(
+    "/rollouts/{reference}/findings",
+    "Look at the gates of a rollout with the metrics server",
+    answer=LintShown,
+    permission=Permission.EDIT,
+)
+def lint_rollout(services: Services, by: Principal, reference: str) -> ResponseReturnValue:
+    """As they would be in the first wave: what is wrong with them now, and would keep a draft from being started."""
+    rollout = queries.rollout_view(services, reference, by=by).rollout
+    found = linted.look_at(services, rollout, by=by)
+    return {
+        "rollout": rollout.id,
+        "findings": findings_to_documents(rollout.id, found),
+        "clean": gates_without_findings(found, rollout.plan.gates),
+    }
+
+
+@rollouts.get(
     "/rollouts/{reference}/comparison",
     "Compare what a dry run would have done with what was done",
     answer=ComparisonShown,
@@ -144,6 +173,27 @@ def reason_rollout(services: Services, by: Principal, reference: str, body: Act)
     rollout = queries.rollout_view(services, reference, by=by).rollout
     reasons.give_reason(services, rollout.id, body.comment, by=by)
     return rollout_shown(queries.rollout_view(services, rollout.id, by=by))
+
+
+@rollouts.post(
+    "/rollouts/{reference}/start",
+    "Open the first wave",
+    answer=StartedShown,
+    problems=[Conflict, EventRefused, LintRefused, StaleVersion],
+)
+def start_rollout(services: Services, by: Principal, reference: str, body: StartIt) -> ResponseReturnValue:
+    """Its gates are looked at before; what lint finds is in the answer, and an error that nobody allowed refuses it."""
+    rollout = queries.rollout_view(services, reference, by=by).rollout
+    _, found = service.start(
+        services,
+        rollout.id,
+        by=by,
+        comment=body.comment,
+        override_freeze=body.override_freeze,
+        despite_lint=body.despite_lint,
+    )
+    shown = rollout_shown(queries.rollout_view(services, rollout.id, by=by))
+    return shown | {"findings": findings_to_documents(rollout.id, found)}
 
 
 @rollouts.post(

@@ -3,9 +3,11 @@
 import json
 from typing import Any, Final
 
-from rich.console import Group
+from rich.console import Group, RenderableType
+from rich.padding import Padding
 from rich.text import Text
 
+from wavegate_controller.cli.findings import findings_text
 from wavegate_controller.domain.access import EVERYWHERE
 from wavegate_controller.remote import Document
 
@@ -21,7 +23,7 @@ _LONGEST: Final = 60
 
 def changes_text(outcome: Document) -> Group:
     """Each object that changes, field by field, and one line with the sum."""
-    lines = []
+    lines: list[RenderableType] = []
     for change in outcome["changes"]:
         if change["action"] == "none" and not change["remark"] and not change["blocked"]:
             continue
@@ -31,6 +33,8 @@ def changes_text(outcome: Document) -> Group:
             lines.append(Text(f"    not possible now: {change['blocked']}", "red"))
         if change["remark"]:
             lines.append(Text(f"    {change['remark']}", "dim"))
+        if change["findings"]:
+            lines.append(Padding(findings_text(change["findings"]), (0, 0, 0, 4)))
     return Group(*lines, Text(_sum(outcome)))
 
 

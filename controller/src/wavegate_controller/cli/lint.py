@@ -6,22 +6,18 @@ from time import sleep
 from typing import Final, TextIO
 
 import click
-from rich.console import Console, Group, RenderableType
-from rich.text import Text
+from rich.console import Console
 
+from wavegate_controller.cli.findings import findings_text
 from wavegate_controller.cli.history import Source, asks_prometheus, parse_rollout, read_text
 from wavegate_controller.clock import SystemClock
-from wavegate_controller.domain.foresight.findings import Finding, Severity, allowances, suppress
+from wavegate_controller.documents.outlooks import findings_to_documents
+from wavegate_controller.domain.foresight.findings import Severity, suppress
 from wavegate_controller.domain.foresight.supposed import supposed
 from wavegate_controller.service.linting import gates_without_findings
 from wavegate_controller.service.linting import lint as look
 
 _FAILED: Final = 5
-_STYLES: Final = {
-    Severity.ERROR: ("✗", "bold red"),
-    Severity.WARNING: ("!", "bold yellow"),
-    Severity.NOTE: ("·", "cyan"),
-}
 _BETWEEN_LOOKS: Final = 0.05
 #: How far back a controller's environments are looked for.
 _RECENT: Final = timedelta(minutes=15)
@@ -35,13 +31,11 @@ _RECENT: Final = timedelta(minutes=15)
 def lint(*, source: Source, file: TextIO, stable: str | None, strict: bool, as_json: bool) -> None:
     """Look at the gates of a plan with the metrics server at hand, before they judge anybody.
 
-    A finding may stand where the document says why, in a comment: # lint: allow RULE for GATE: REASON. Ends with 5 on
-    errors that nobody allowed.
+    A finding may stand where the plan says why, in its `allowances`. Ends with 5 on errors that nobody allowed.
     """
     from wavegate_controller.bootstrap import make_webhooks  # noqa: PLC0415 # heavy, and help needs none of it
 
-    text = read_text(file)
-    (document, plan), allowed, now = parse_rollout(text), allowances(text), SystemClock().now()
+    (document, plan), now = parse_rollout(read_text(file)), SystemClock().now()
     rollout = supposed(
         document.flag, plan, stable=stable or document.stable or "off", candidate=document.candidate, at=now
     )
@@ -49,40 +43,12 @@ def lint(*, source: Source, file: TextIO, stable: str | None, strict: bool, as_j
     history = source.history()
     elsewhere = source.elsewhere(history, at=now, over=_RECENT)
     looked = look(history, webhooks, rollout, now=now, pause=lambda: sleep(_BETWEEN_LOOKS), elsewhere=elsewhere)
-    found = suppress(looked, allowed)
-    clean = gates_without_findings(found, plan.gates)
+    found = suppress(looked, plan.allowances)
+    documents = findings_to_documents(document.flag, found)
     if as_json:
-        click.echo(json.dumps([_document(each) for each in found], indent=2, ensure_ascii=False))
+        click.echo(json.dumps(documents, indent=2, ensure_ascii=False))
     else:
-        Console(highlight=False).print(_shown(found, clean))
+        Console(highlight=False).print(findings_text(documents, gates_without_findings(found, plan.gates)))
     bad = {Severity.ERROR, Severity.WARNING} if strict else {Severity.ERROR}
     if any(each.severity in bad and each.suppressed is None for each in found):
         raise click.exceptions.Exit(_FAILED)
-
-
-def _shown(findings: tuple[Finding, ...], clean: list[str]) -> RenderableType:
-    lines: list[RenderableType] = []
-    for each in findings:
-        sign, style = _STYLES[each.severity]
-        if each.suppressed is not None:
-            lines.append(Text(f"- {each.gate}: {each.rule}, allowed: {each.suppressed}", "dim"))
-            continue
-        lines.append(Text.assemble((f"{sign} {each.severity} ", style), (f"{each.gate}: ", "bold"), f"{each.rule}"))
-        lines.append(Text(f"    {each.found}"))
-        lines.append(Text(f"    {each.why}", "dim"))
-        lines.append(Text(f"    → {each.mend}"))
-    if clean:
-        lines.append(Text(f"✓ nothing found about {', '.join(clean)}", "green"))
-    return Group(*lines)
-
-
-def _document(finding: Finding) -> dict[str, str | None]:
-    return {
-        "rule": finding.rule.value,
-        "severity": finding.severity.value,
-        "gate": finding.gate,
-        "found": finding.found,
-        "why": finding.why,
-        "mend": finding.mend,
-        "suppressed": finding.suppressed,
-    }

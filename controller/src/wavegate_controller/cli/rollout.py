@@ -6,11 +6,13 @@ from typing import Any, Final, TextIO
 import click
 
 from wavegate_controller.cli.failure import Misused
+from wavegate_controller.cli.findings import despite, findings_text, in_spite
 from wavegate_controller.cli.session import Session, may_override, overriding, signed, speaks_to_controller
 from wavegate_controller.cli.watching import watch_all, watch_one
 from wavegate_controller.clock import SystemClock
 from wavegate_controller.documents import RolloutDocument, parse_text, plan_to_document
 from wavegate_controller.domain.transitions import Event
+from wavegate_controller.remote import Document
 from wavegate_controller.terminal import (
     comparison_table,
     decisions_table,
@@ -56,6 +58,7 @@ def rollout() -> None:
 @click.option("--bake", metavar="DURATION", help="Least time in each wave, such as 10m.  [default: 15m]")
 @click.option("--template", metavar="NAME", help="Instead of waves: a plan that the environment keeps by name.")
 @click.option("--start", is_flag=True, help="Start it, too.")
+@despite
 @signed
 @speaks_to_controller
 def create(  # noqa: PLR0913 - one argument for each option
@@ -68,6 +71,7 @@ def create(  # noqa: PLR0913 - one argument for each option
     bake: str | None,
     template: str | None,
     start: bool,
+    despite_lint: str,
     name: str | None,
     comment: str,
 ) -> None:
@@ -87,8 +91,9 @@ def create(  # noqa: PLR0913 - one argument for each option
     actor = session.signature(name)
     created = session.controller.create_rollout(document, actor=actor)
     if start:
-        created = session.controller.act(created["id"], Event.START, actor=actor, comment=comment)
-    session.show(created, rollout_panel(created, now=SystemClock().now()))
+        further = in_spite(despite_lint)
+        created = session.controller.act(created["id"], Event.START, actor=actor, comment=comment, **further)
+    _show(session, created)
 
 
 @rollout.command
@@ -138,6 +143,18 @@ def status(session: Session, reference: str) -> None:
     notice = session.controller.status()["notice"]
     if notice and not session.as_json:
         session.console.print(notice, style="dim")
+
+
+@rollout.command
+@click.argument("reference")
+@speaks_to_controller
+def lint(session: Session, reference: str) -> None:
+    """What the controller finds wrong with a rollout's gates now.
+
+    A draft that has an error in its gates is not started. `wavegate lint` does the same with a file.
+    """
+    document = session.controller.findings(reference)
+    session.show(document, findings_text(document["findings"], document["clean"]))
 
 
 @rollout.command
@@ -225,6 +242,14 @@ def reason(session: Session, *, reference: str, name: str | None, comment: str) 
     session.show(document, rollout_panel(document, now=SystemClock().now()))
 
 
+def _show(session: Session, document: Document) -> None:
+    """A rollout; above it what lint found when it was started."""
+    found = document.get("findings")
+    if found and not session.as_json:
+        session.console.print(findings_text(found))
+    session.show(document, rollout_panel(document, now=SystemClock().now()))
+
+
 def _read(file: TextIO) -> RolloutDocument:
     """Read here, so that a mistake is named before anything is sent."""
     try:
@@ -271,14 +296,18 @@ def _act(event: Event, sentence: str) -> click.Command:
         comment: str,
         override_freeze: bool = False,
         percent: float | None = None,
+        despite_lint: str = "",
     ) -> None:
-        further = overriding(override_freeze) | ({} if percent is None else {"percent": percent})
+        further = overriding(override_freeze) | in_spite(despite_lint)
+        further |= {} if percent is None else {"percent": percent}
         actor = session.signature(name)
         document = session.controller.act(reference, event, actor=actor, comment=comment, **further)
-        session.show(document, rollout_panel(document, now=SystemClock().now()))
+        _show(session, document)
 
     if event in _RAISING:
         act = may_override(act)
+    if event is Event.START:
+        act = despite(act)
     if event is Event.PIN:
         act = click.option("--percent", type=float, help="Of the wave to hold; by default the present one.")(act)
     command: Callable[..., click.Command] = click.command(event.replace("_", "-"), help=sentence)

@@ -12,6 +12,7 @@ from rich.console import Console, RenderableType
 
 from wavegate_controller.cli import keep
 from wavegate_controller.cli.failure import Misused, Refused, Unreachable
+from wavegate_controller.cli.findings import refused_by_lint
 from wavegate_controller.documents import parse_text
 from wavegate_controller.documents.reading import Document, Model
 from wavegate_controller.domain.errors import Invalid
@@ -69,6 +70,8 @@ def speaks_to_controller(command: Callable[Concatenate[Session, Arguments], None
         try:
             command(Session(url, as_json=as_json, environment=environment), *args, **kwargs)
         except RemoteProblem as problem:
+            if problem.findings:
+                raise refused_by_lint(problem) from None
             raise Refused(_how_to_sign_in(url) if problem.is_nobody else str(problem)) from None
         except RemoteUnreachable as unreachable:
             raise Unreachable(str(unreachable)) from None

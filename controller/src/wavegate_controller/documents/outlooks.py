@@ -1,4 +1,4 @@
-"""Outlooks, forecasts and what came of dry runs as documents."""
+"""Outlooks, findings, forecasts and what came of dry runs as documents."""
 
 from collections.abc import Sequence
 from datetime import timedelta
@@ -6,6 +6,7 @@ from typing import Any
 
 from wavegate_controller.domain.forecast import Forecast
 from wavegate_controller.domain.foresight.dry_run import Compared, counted
+from wavegate_controller.domain.foresight.findings import Finding
 from wavegate_controller.domain.foresight.outlook import Outlook, Spell, WaveOutlook
 from wavegate_controller.domain.foresight.traffic import Traffic
 from wavegate_controller.domain.record import DecisionRecord
@@ -36,6 +37,23 @@ def outlook_to_document(flag: str, traffic: Traffic, found: Outlook) -> dict[str
         },
         "advice": list(found.advice),
     }
+
+
+def findings_to_documents(subject: str, findings: Sequence[Finding]) -> list[dict[str, Any]]:
+    """What lint found in the gates of a rollout, or of an object of a configuration."""
+    return [
+        {
+            "subject": subject,
+            "gate": each.gate,
+            "rule": each.rule.value,
+            "severity": each.severity.value,
+            "found": each.found,
+            "why": each.why,
+            "mend": each.mend,
+            "suppressed": each.suppressed,
+        }
+        for each in findings
+    ]
 
 
 def forecast_to_document(rollout: Rollout, found: Forecast | None) -> dict[str, Any]:

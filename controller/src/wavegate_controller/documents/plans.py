@@ -23,6 +23,7 @@ from wavegate_controller.documents.gates import (
 )
 from wavegate_controller.documents.reading import Document, Duration
 from wavegate_controller.domain.errors import Invalid
+from wavegate_controller.domain.foresight.findings import Allowance, Rule
 from wavegate_controller.domain.plan import (
     DEFAULT_GATES,
     Approval,
@@ -95,6 +96,26 @@ class GuardrailDocument(Document):
         return GuardrailSettings(**values | {"on_inconclusive": OnInconclusive(self.on_inconclusive)})
 
 
+class AllowanceDocument(Document):
+    """That lint may find something."""
+
+    rule: str = Field(description="Rule of the lint.", json_schema_extra={"enum": [rule.value for rule in Rule]})
+    gate: str | None = Field(default=None, description="In this gate; by default in all.")
+    reason: str = Field(description="Why it may be so.")
+
+    def to_domain(self) -> Allowance:
+        """The allowance.
+
+        Raises:
+            Invalid: naming the field.
+        """
+        try:
+            rule = Rule(self.rule)
+        except ValueError:
+            raise Invalid("rule", f"{self.rule!r} is no rule", f"one of {', '.join(Rule)}") from None
+        return Allowance(rule=rule, gate=self.gate, reason=self.reason)
+
+
 class PlanDocument(Document):
     """Waves and gates."""
 
@@ -133,6 +154,9 @@ class PlanDocument(Document):
         description="Gate that compares to how many more of what it counts an hour the next wave may take without an "
         "approval.",
     )
+    allowances: list[AllowanceDocument] = Field(
+        default_factory=list, description="What lint may find in the gates, and why."
+    )
     dry_run: bool = Field(
         default=False, description="Judge and record what would have been done; only people move the rollout."
     )
@@ -165,6 +189,10 @@ class PlanDocument(Document):
             final_bake=self.final_bake,
             freeze_windows=freeze_windows_to_domain(self.freeze_windows, "freeze_windows"),
             budget=self.budget,
+            allowances=tuple(
+                _at(f"allowances[{index}]", AllowanceDocument.to_domain, each)
+                for index, each in enumerate(self.allowances)
+            ),
             dry_run=self.dry_run,
             on_red_check=OnRedCheck(self.on_red_check),
         )
@@ -208,6 +236,7 @@ def plan_to_document(plan: Plan) -> dict[str, Any]:
         "final_bake": _duration(plan.final_bake),
         "freeze_windows": [freeze_window_to_document(each) for each in plan.freeze_windows],
         "budget": dict(plan.budget),
+        "allowances": [{"rule": each.rule.value, "gate": each.gate, "reason": each.reason} for each in plan.allowances],
         "dry_run": plan.dry_run,
         "on_red_check": plan.on_red_check.value,
     }

@@ -16,6 +16,7 @@ from wavegate_controller.domain.configuration import Action
 from wavegate_controller.domain.decision import DecisionReason
 from wavegate_controller.domain.difference import Cause
 from wavegate_controller.domain.foresight.dry_run import Outcome as DryRunOutcome
+from wavegate_controller.domain.foresight.findings import Rule, Severity
 from wavegate_controller.domain.guardrail import Interval, MetricKind, Outcome, Reason, Totals
 from wavegate_controller.domain.rollout import PauseReason, State
 from wavegate_controller.domain.staleness import StaleReason
@@ -159,6 +160,19 @@ class DeliveredRevisionShown(Shown):
     sentence: str
 
 
+class FindingShown(Shown):
+    """What lint found in a gate."""
+
+    subject: str = Field(description="Whose gate it is: a rollout, or an object of a configuration.")
+    gate: str
+    rule: Rule
+    severity: Severity
+    found: str
+    why: str = Field(description="Why it matters.")
+    mend: str = Field(description="What to do.")
+    suppressed: str | None = Field(description="The reason why the plan allows it.")
+
+
 class RolloutShown(Shown):
     """A rollout, why it is where it is, and what may be asked of it now."""
 
@@ -190,6 +204,20 @@ class RolloutShown(Shown):
     )
     template: str | None = Field(description="Name and version of the template that its plan is a copy of.")
     plan: PlanDocument
+
+
+class StartedShown(RolloutShown):
+    """A rollout that was started."""
+
+    findings: list[FindingShown] = Field(description="What lint found in its gates, and let pass.")
+
+
+class LintShown(Shown):
+    """What lint finds in the gates of a rollout now."""
+
+    rollout: str
+    findings: list[FindingShown] = Field(description="The worst first; what the plan allows last.")
+    clean: list[str] = Field(description="The gates that nothing was found about.")
 
 
 class StopShown(Shown):
@@ -424,6 +452,9 @@ class ChangeShown(Shown):
     fields: list[FieldChangeShown]
     blocked: str | None = Field(description="Why it is not possible now, and what would have to happen.")
     remark: str = Field(description="What to know although nothing is to be done.")
+    findings: list[FindingShown] = Field(
+        description="What lint found in the gates of a rollout that is made or started; an error keeps it from that."
+    )
 
 
 class OutcomeShown(Shown):

@@ -1,6 +1,6 @@
 """What applying a configuration would change, and what of it is not possible now."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -8,6 +8,7 @@ from typing import Any
 
 from wavegate_controller.domain.access import EVERYWHERE
 from wavegate_controller.domain.difference import FieldChange
+from wavegate_controller.domain.foresight.findings import Finding
 
 
 class Action(StrEnum):
@@ -62,6 +63,7 @@ class Change:
         fields: what differs.
         blocked: why it is not possible now, and what would have to happen; None where it is possible.
         remark: what people should know although nothing needs to be done; empty for nothing.
+        findings: of the lint, in the gates of a rollout that is made or started.
     """
 
     object: Name
@@ -69,3 +71,4 @@ class Change:
     fields: tuple[FieldChange, ...] = field(default=())
     blocked: str | None = None
     remark: str = ""
+    findings: Sequence[Finding] = ()

@@ -9,6 +9,7 @@ ControllerError
 ├── Conflict        right in itself, but not beside what already exists
 ├── EventRefused    the rollout's state does not take this event; the state is unchanged
 ├── Unmet           a stage asks for more than there is; in `passport`, beside what it lists
+├── LintRefused     the gates of a plan cannot do what they are there for; in `foresight.findings`, beside what it lists
 ├── InProgress      the same request is being carried out at this moment; send it again
 ├── HistoryLost     the past of the metrics server cannot be had any further
 └── StaleVersion    somebody else changed the row since it was read; read it again

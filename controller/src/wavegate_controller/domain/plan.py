@@ -9,6 +9,7 @@ from typing import Final
 
 from wavegate.evaluation import COHORTS, FULL_WEIGHT
 from wavegate_controller.domain.errors import Invalid
+from wavegate_controller.domain.foresight.findings import Allowance, check_allowances
 from wavegate_controller.domain.freeze import FreezeWindow
 from wavegate_controller.domain.gates import (
     ComparedGate,
@@ -247,6 +248,7 @@ class Plan:
         freeze_windows: when nothing raises exposure, beside the windows of the environment.
         budget: gate that compares to how many more of what it counts, an hour, the next wave may take without a human's
             approval.
+        allowances: what lint may find in the gates, and why.
         dry_run: whether the reconciler only judges and records what it would have done; people move the rollout.
         on_red_check: whether a check of production readiness that has turned red holds the next wave.
     """
@@ -263,6 +265,7 @@ class Plan:
     final_bake: timedelta | None = None
     freeze_windows: tuple[FreezeWindow, ...] = ()
     budget: Mapping[str, float] = field(default_factory=dict)
+    allowances: tuple[Allowance, ...] = ()
     dry_run: bool = False
     on_red_check: OnRedCheck = OnRedCheck.SHOW
     _policies: list[GuardrailPolicy | None] = field(default_factory=list, init=False, repr=False, compare=False)
@@ -298,6 +301,7 @@ class Plan:
         self._check_comparison()
         self._check_budget()
         self._check_dry_run()
+        check_allowances(self.allowances, names)
 
     @property
     def compared(self) -> tuple[ComparedGate, ...]:

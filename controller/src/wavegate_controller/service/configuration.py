@@ -5,17 +5,23 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from wavegate_controller.documents.configuration import API_VERSION, AnyObject, EnvironmentObject, RolloutObject
 from wavegate_controller.domain.access import EVERYWHERE, Permission, Principal
 from wavegate_controller.domain.configuration import Action, Applied, Change, Name
 from wavegate_controller.domain.errors import Conflict, ControllerError, Invalid
-from wavegate_controller.domain.rollout import Rollout
+from wavegate_controller.domain.foresight.findings import Finding, hold_to
+from wavegate_controller.domain.rollout import Rollout, State
 from wavegate_controller.service.joined import Joined, joined
-from wavegate_controller.service.kinds import ENVIRONMENT, KINDS, Act, Kind
+from wavegate_controller.service.kinds import ENVIRONMENT, KINDS, ROLLOUT, Act, Kind
+from wavegate_controller.service.linted import look
 from wavegate_controller.service.rollouts import check_queries
 from wavegate_controller.service.services import Services
+
+#: What makes or starts a rollout.
+_MAKING: Final = frozenset({Action.CREATE, Action.UPDATE, Action.START})
+_NOTHING: Final[Mapping[Name, Sequence[Finding]]] = {}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -75,12 +81,19 @@ def plan(services: Services, wish: Wish, *, by: Principal) -> Outcome:
     """
     _require(services, wish, by, Permission.READ)
     _check_queries(services, wish)
-    with joined(services) as together:
-        return Outcome(changes=_carry_out(together, wish, by=by, comment=""))
+    planned, made = _plan(services, wish, by=by)
+    may_ask = all(by.may(Permission.EDIT, name.environment) for name in made)
+    return _with_findings(planned, _look(services if may_ask else replace(services, history=None), made))
 
 
 def apply(
-    services: Services, wish: Wish, *, by: Principal, comment: str = "", fingerprint: str | None = None
+    services: Services,
+    wish: Wish,
+    *,
+    by: Principal,
+    comment: str = "",
+    fingerprint: str | None = None,
+    despite_lint: str = "",
 ) -> Outcome:
     """Do all of it, or nothing.
 
@@ -90,17 +103,27 @@ def apply(
         by: who asks; the use-cases of each kind ask whether they may.
         comment: why.
         fingerprint: of the plan that was agreed to; refused when it is another one by now.
+        despite_lint: why to start rollouts although lint finds errors in their gates.
 
     Raises:
         Invalid: two objects have the same name.
         NotFound: there is no such environment.
         Conflict: something is not possible now, or the plan is another one.
+        LintRefused: a rollout would start whose gates cannot do what they are there for.
         Forbidden: they may not.
     """
     _require(services, wish, by, Permission.EDIT)
     _check_queries(services, wish)
+    found: Mapping[Name, Sequence[Finding]] = {}
+    if any(isinstance(each, RolloutObject) for each in wish.objects):
+        planned, made = _plan(services, wish, by=by)
+        fingerprint = fingerprint or planned.fingerprint
+        found = {} if planned.blocked else _look(services, made)
+        starting = {str(name): found[name] for name, rollout in made.items() if rollout.state is not State.DRAFT}
+        hold_to("nothing was applied", starting if found else {}, despite=despite_lint.strip())
     with joined(services) as together:
-        outcome = Outcome(changes=_carry_out(together, wish, by=by, comment=comment), is_applied=True)
+        changes = _carry_out(together, wish, by=by, comment=comment, found=found, despite_lint=despite_lint)
+        outcome = _with_findings(Outcome(changes=changes, is_applied=True), found)
         if outcome.blocked:
             raise Conflict(
                 "nothing was applied: " + "; ".join(f"{each.object}: {each.blocked}" for each in outcome.blocked)
@@ -126,6 +149,30 @@ def export(services: Services, *, by: Principal) -> Sequence[Mapping[str, Any]]:
             for name, kind in KINDS.items()
             for spec in kind.export(work, services.environment)
         ]
+
+
+def _plan(services: Services, wish: Wish, *, by: Principal) -> tuple[Outcome, Mapping[Name, Rollout]]:
+    """What would be done, and the rollouts that would be made or started, as they would be then."""
+    with joined(services) as together:
+        outcome = Outcome(changes=_carry_out(together, wish, by=by, comment=""))
+        made = {
+            each.object: rollout
+            for each in outcome.changes
+            if each.object.kind == ROLLOUT and each.blocked is None and each.action in _MAKING
+            for rollout in together.work.rollouts.list(each.object.environment, flag_key=each.object.name, limit=1)
+        }
+        return outcome, made
+
+
+def _look(services: Services, rollouts: Mapping[Name, Rollout]) -> Mapping[Name, Sequence[Finding]]:
+    """Outside of any transaction, as the metrics server is asked."""
+    found = look(services, list(rollouts.values()))
+    return {name: found[rollout.id] for name, rollout in rollouts.items()}
+
+
+def _with_findings(outcome: Outcome, found: Mapping[Name, Sequence[Finding]]) -> Outcome:
+    changes = [replace(each, findings=found.get(each.object, ())) for each in outcome.changes]
+    return replace(outcome, changes=changes)
 
 
 def _require(services: Services, wish: Wish, by: Principal, permission: Permission) -> None:
@@ -160,7 +207,15 @@ def _check_queries(services: Services, wish: Wish) -> None:
             raise refusal.under(f"documents[{index}].spec") from None
 
 
-def _carry_out(together: Joined, wish: Wish, *, by: Principal, comment: str) -> list[Change]:
+def _carry_out(
+    together: Joined,
+    wish: Wish,
+    *,
+    by: Principal,
+    comment: str,
+    found: Mapping[Name, Sequence[Finding]] = _NOTHING,
+    despite_lint: str = "",
+) -> list[Change]:
     """One change after the other, each by itself: what one refuses does not keep the others from being looked at.
 
     What names another object of the same kind may come before it, so those that are refused are tried again for as
@@ -172,7 +227,14 @@ def _carry_out(together: Joined, wish: Wish, *, by: Principal, comment: str) -> 
     while waiting:
         refused: list[tuple[Name, Kind, AnyObject]] = []
         for name, kind, wanted in waiting:
-            change = _attempt(together, wish, name, kind, wanted, by=by, comment=comment, now=now)
+            asked = Act(
+                services=together.services,
+                by=by,
+                comment=comment,
+                found=found.get(name, ()),
+                despite_lint=despite_lint,
+            )
+            change = _attempt(together, wish, name, kind, wanted, asked, now=now)
             changes[name] = change
             if change.blocked is not None:
                 refused.append((name, kind, wanted))
@@ -191,16 +253,15 @@ def _attempt(
     name: Name,
     kind: Kind,
     wanted: AnyObject,
+    asked: Act,
     *,
-    by: Principal,
-    comment: str,
     now: datetime,
 ) -> Change:
-    work = together.work
+    work, by = together.work, asked.by
     applied = work.applied.get(name)
     change = Change(object=name, action=Action.UPDATE)
     try:
-        act = Act(services=_place(together.services, name), by=by, comment=comment)
+        act = replace(asked, services=_place(together.services, name))
         change = kind.change(work, name, wanted, applied)
         if change.blocked is not None:
             return change

@@ -100,7 +100,12 @@ class Joined:
         self.recorder = _Later()
         store: Store = _JoinedStore(work, services.store.notices)
         self.services = replace(
-            services, store=store, sink=self.sink, recorder=cast("Recorder", self.recorder), provider=_Silent()
+            services,
+            store=store,
+            sink=self.sink,
+            recorder=cast("Recorder", self.recorder),
+            provider=_Silent(),
+            history=None,
         )
         self.work = work
         self.is_kept = False

@@ -23,6 +23,7 @@ from wavegate_controller.domain.configuration import Action, Applied, Change, Na
 from wavegate_controller.domain.difference import differences
 from wavegate_controller.domain.environment import Environment
 from wavegate_controller.domain.errors import NotFound
+from wavegate_controller.domain.foresight.findings import Finding
 from wavegate_controller.domain.plan import percent
 from wavegate_controller.domain.rollout import ENDED, Rollout, State
 from wavegate_controller.domain.transitions import Event
@@ -35,11 +36,18 @@ Fields = dict[str, Any]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Act:
-    """What is asked for with the objects."""
+    """What is asked for with an object.
+
+    Attributes:
+        found: what lint found in it.
+        despite_lint: why to start it although that is an error.
+    """
 
     services: Services
     by: Principal
     comment: str
+    found: Sequence[Finding] = ()
+    despite_lint: str = ""
 
 
 class Kind(Protocol):
@@ -295,7 +303,14 @@ class RolloutKind:
             rollouts.create_rollout(act.services, wanted.spec, by=act.by)
         if wanted.spec.start:
             draft = _newest(act.services, key)
-            rollouts.act(act.services, draft.id, Event.START, by=act.by, comment=act.comment)
+            rollouts.start(
+                act.services,
+                draft.id,
+                by=act.by,
+                comment=act.comment,
+                despite_lint=act.despite_lint,
+                found=act.found,
+            )
 
     def archive(self, act: Act, name: Name) -> str:
         """A draft is cancelled; what has served anybody stays as it is."""
@@ -395,11 +410,13 @@ _TEMPLATE_DEFAULTS: Final = {"description": "", "plan": _PLAN_DEFAULT}
 
 #: The kind of what is in no environment.
 ENVIRONMENT: Final = "Environment"
+#: The kind whose gates are looked at.
+ROLLOUT: Final = "Rollout"
 #: Kind to how it is done, in the order in which objects are applied.
 KINDS: Final[Mapping[str, Kind]] = {
     ENVIRONMENT: EnvironmentKind(),
     "Segment": SegmentKind(),
     "PlanTemplate": PlanTemplateKind(),
     "Flag": FlagKind(),
-    "Rollout": RolloutKind(),
+    ROLLOUT: RolloutKind(),
 }

@@ -2,7 +2,7 @@
 
 import random
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Final
 
@@ -16,7 +16,7 @@ from wavegate_controller.domain.foresight.supposed import supposed
 from wavegate_controller.domain.gates import ThresholdGate
 from wavegate_controller.domain.measurement import Answer, Broken
 from wavegate_controller.domain.rollout import Rollout, check_variants
-from wavegate_controller.service.linting import lint
+from wavegate_controller.service.linted import look
 from wavegate_controller.service.measure import threshold_query
 from wavegate_controller.service.services import Services
 from wavegate_controller.service.traffic import measure_traffic
@@ -34,7 +34,8 @@ class Preview:
         rollout: that the plan would be in its first wave.
         values: of each threshold gate, what its query gives now.
         queries: of each threshold gate, filled in for this flag.
-        findings: of the lint; None where the metrics server cannot be asked for it.
+        findings: of the lint.
+        only_text: why they go by the text of the gates alone; empty where the metrics server was asked.
         expected: how long each wave will take; None where nothing compares, or nothing is counted yet.
         why_not: why there is nothing expected.
     """
@@ -42,7 +43,8 @@ class Preview:
     rollout: Rollout
     values: Mapping[str, Answer] = field(default_factory=dict)
     queries: Mapping[str, str] = field(default_factory=dict)
-    findings: Sequence[Finding] | None = None
+    findings: Sequence[Finding] = ()
+    only_text: str = ""
     expected: Outlook | None = None
     why_not: str = ""
 
@@ -62,17 +64,31 @@ def preview(services: Services, document: RolloutDocument, *, by: Principal) -> 
         elsewhere = frozenset(each.name for each in work.environments.list()) - {services.environment}
     stable = document.stable or flag.default_variant
     check_variants(flag, stable=stable, candidate=document.candidate)
-    rollout = supposed(flag.key, plan, stable=stable, candidate=document.candidate, at=now)
+    rollout = replace(
+        supposed(flag.key, plan, stable=stable, candidate=document.candidate, at=now), environment=services.environment
+    )
     queries = {gate.name: threshold_query(gate, rollout) for gate in plan.gates if isinstance(gate, ThresholdGate)}
     if isinstance(down := services.provider.query("vector(1)", at=now), Broken):
         why_not = f"the metrics server cannot be asked: {down.detail}"
-        return Preview(rollout=rollout, queries=queries, values=dict.fromkeys(queries, down), why_not=why_not)
+        return Preview(
+            rollout=rollout,
+            queries=queries,
+            values=dict.fromkeys(queries, down),
+            findings=look(replace(services, history=None), [rollout])[rollout.id],
+            only_text=why_not,
+            why_not=why_not,
+        )
     values = {name: services.provider.query(query, at=now) for name, query in queries.items()}
-    found = None
-    if services.history is not None:
-        found = lint(services.history, services.webhooks, rollout, now=now, pause=lambda: None, elsewhere=elsewhere)
     expected, why_not = _expected(services, rollout, elsewhere)
-    return Preview(rollout=rollout, values=values, queries=queries, findings=found, expected=expected, why_not=why_not)
+    return Preview(
+        rollout=rollout,
+        values=values,
+        queries=queries,
+        findings=look(services, [rollout])[rollout.id],
+        only_text="" if services.history else "this source of metrics has no past",
+        expected=expected,
+        why_not=why_not,
+    )
 
 
 def _expected(services: Services, rollout: Rollout, elsewhere: frozenset[str]) -> tuple[Outlook | None, str]:

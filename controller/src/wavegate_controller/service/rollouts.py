@@ -1,5 +1,6 @@
 """What a person may ask of a rollout. The reconciler's own moves are in `reconcile`."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -10,6 +11,7 @@ from wavegate_controller.domain.circumstances import CLEAR, Circumstances
 from wavegate_controller.domain.decision import Decision, DecisionReason
 from wavegate_controller.domain.errors import Conflict, Invalid, StaleVersion
 from wavegate_controller.domain.flag import Flag
+from wavegate_controller.domain.foresight.findings import Finding, hold_to
 from wavegate_controller.domain.freeze import Frozen
 from wavegate_controller.domain.gates import AlertGate, ManualGate, ThresholdGate, WebhookGate
 from wavegate_controller.domain.measurement import BrokenReason, Judgement, Measurement
@@ -23,6 +25,7 @@ from wavegate_controller.domain.verdict import VerdictKind
 from wavegate_controller.ports import UnitOfWork
 from wavegate_controller.service.auditing import note
 from wavegate_controller.service.circumstances import Surroundings
+from wavegate_controller.service.linted import look_before_start
 from wavegate_controller.service.measure import threshold_query
 from wavegate_controller.service.notifications import tell
 from wavegate_controller.service.publish import next_revision
@@ -148,6 +151,51 @@ def _check_draft(rollout: Rollout, expected_version: int | None) -> None:
         raise StaleVersion("rollout", rollout.id, current=rollout.version)
 
 
+def start(
+    services: Services,
+    rollout_id: str,
+    *,
+    by: Principal,
+    comment: str = "",
+    override_freeze: bool = False,
+    despite_lint: str = "",
+    found: Sequence[Finding] | None = None,
+) -> tuple[Rollout, Sequence[Finding]]:
+    """Open the first wave, unless lint finds an error in the gates; the rollout, and all that it found.
+
+    Args:
+        services: the world.
+        rollout_id: whose.
+        by: who asks, and signs.
+        comment: the person's reason.
+        override_freeze: start although a freeze window holds; an admin's, signed with a reason.
+        despite_lint: why to start although lint finds errors; kept with the decision.
+        found: what lint found, where that was looked for already: nobody is asked within a transaction.
+
+    Raises:
+        LintRefused: its gates cannot do what they are there for.
+        NotFound, EventRefused, Invalid, Conflict, Forbidden: as `act`.
+    """
+    seen = None
+    if found is None:
+        found, seen = look_before_start(services, rollout_id, by=by)
+    despite_lint = despite_lint.strip()
+    hold_to(f"rollout {rollout_id!r} was not started", {rollout_id: found}, despite=despite_lint)
+    stopping = [f"{each.rule} of {each.gate}" for each in found if each.stops]
+    remark = f" (despite lint, {', '.join(stopping)}: {despite_lint})" if stopping else ""
+    started = _act(
+        services,
+        rollout_id,
+        Event.START,
+        by=by,
+        comment=comment,
+        override_freeze=override_freeze,
+        remark=remark,
+        version=seen,
+    )
+    return started, found
+
+
 def act(
     services: Services,
     rollout_id: str,
@@ -174,8 +222,27 @@ def act(
         EventRefused: the state does not take this event.
         Invalid: a required reason is missing, or whoever signs may not.
         Conflict: another rollout of the flag is under way, a freeze window holds, or another flag comes first.
+        LintRefused: its gates cannot do what they are there for, and it would start.
         Forbidden: they may not.
     """
+    if event is Event.START and weight is None:
+        return start(services, rollout_id, by=by, comment=comment, override_freeze=override_freeze)[0]
+    return _act(services, rollout_id, event, by=by, comment=comment, weight=weight, override_freeze=override_freeze)
+
+
+def _act(  # noqa: PLR0913 - each is named where it is given
+    services: Services,
+    rollout_id: str,
+    event: Event,
+    *,
+    by: Principal,
+    comment: str,
+    weight: int | None = None,
+    override_freeze: bool = False,
+    remark: str = "",
+    version: int | None = None,
+) -> Rollout:
+    """The same; with a remark behind its sentence, and of that version only."""
     comment = comment.strip()
     if event not in REQUESTS:
         raise Invalid("event", f"{event} is the reconciler's own", "one of " + ", ".join(sorted(REQUESTS)))
@@ -188,6 +255,8 @@ def act(
     with services.store.transaction() as work:
         before = work.rollouts.get(rollout_id)
         by.require(permission_for(event), before.environment)
+        if version is not None and version != before.version:
+            raise StaleVersion("rollout", rollout_id, current=before.version)
         if override_freeze or goes_past_approvers(before, event):
             by.require(Permission.ADMINISTER, before.environment)
         after = apply(before, event, now=now, signed=Signed(by=by.name, comment=comment, weight=weight))
@@ -209,6 +278,7 @@ def act(
             # A person may go on all the same, and it is written down that they did.
             red = red_checks(work, services.fleets, before.environment, before.flag_key, now=now)
             sentence = f"{sentence} ({red})" if red else sentence
+        sentence += remark
         # An approval that was not the last one is a signature; a promotion that does not end it bakes.
         decision = Decision(
             event=meant if meant in (Event.SIGN, Event.BAKE) else event,

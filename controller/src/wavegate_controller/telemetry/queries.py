@@ -6,8 +6,8 @@ from time import perf_counter
 from typing import Protocol, TypeVar
 
 from wavegate_controller.domain.counts import CounterSelector
-from wavegate_controller.domain.measurement import Answer, Broken, Series
-from wavegate_controller.ports import MetricProvider
+from wavegate_controller.domain.measurement import Answer, Broken, Labelled, Series
+from wavegate_controller.ports import MetricHistory, MetricProvider
 from wavegate_controller.telemetry.spans import Spans
 
 _Reply = TypeVar("_Reply")
@@ -63,3 +63,23 @@ class CountedProvider:
                 span.fail(reason)
         self._recorder.queried(question, seconds=perf_counter() - begun, reason=reason)
         return reply
+
+
+class CountedHistory(CountedProvider):
+    """Fulfils `ports.MetricHistory` with what another answers."""
+
+    def __init__(self, history: MetricHistory, recorder: QueryRecorder, spans: Spans) -> None:
+        super().__init__(history, recorder, spans)
+        self._history = history
+
+    def vector(self, promql: str, *, at: datetime) -> tuple[Labelled, ...] | Broken:
+        """All series of a query at one time."""
+        return self._count("vector", promql, lambda: self._history.vector(promql, at=at))
+
+    def values(self, promql: str, *, start: datetime, end: datetime, step: timedelta) -> tuple[Series, ...] | Broken:
+        """All series of a query at the times from start to end."""
+        return self._count("values", promql, lambda: self._history.values(promql, start=start, end=end, step=step))
+
+    def kind_of(self, metric: str) -> str | None:
+        """What a metric is known to be."""
+        return self._count("kind", metric, lambda: self._history.kind_of(metric))

@@ -1,19 +1,28 @@
 """What is seen in an expression without its server, and what a document allows."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
+from support.rollouts import NOW
+from wavegate_controller.documents import parse, plan_to_document
+from wavegate_controller.documents.plans import PlanDocument
 from wavegate_controller.domain.errors import Invalid
 from wavegate_controller.domain.foresight.findings import (
     Allowance,
     Finding,
+    LintRefused,
     Rule,
     Severity,
-    allowances,
+    hold_to,
     suppress,
 )
 from wavegate_controller.domain.foresight.selectors import Selector, divides_by_a_query, selectors
+from wavegate_controller.domain.foresight.supposed import supposed
+from wavegate_controller.domain.gates import Operator, ThresholdGate
+from wavegate_controller.domain.plan import Plan
+from wavegate_controller.service.linting import seen_in_text
 
 
 @pytest.mark.parametrize(
@@ -79,29 +88,78 @@ def test_a_selector_is_written_as_it_was_meant():
     assert selector.without("le", "path") == "d_bucket"
 
 
-def test_what_a_document_allows_is_read_from_its_comments():
-    text = """
-flag: search  # lint: allow never_crossed: nobody was ever that slow
-# lint: allow not_scoped for queue: one queue for all
-"""
+def plan(*allowances):
+    document = {"gates": [{"type": "error_rate"}, {"type": "error_rate", "name": "latency", "kinds": ["slow"]}]}
+    return parse(PlanDocument, document | {"allowances": list(allowances)}).to_domain()
 
-    assert allowances(text) == (
+
+def test_what_a_plan_allows_is_read_and_written():
+    allowed = [
+        {"rule": "never_crossed", "gate": None, "reason": "nobody was ever that slow"},
+        {"rule": "not_scoped", "gate": "latency", "reason": "one queue for all"},
+    ]
+
+    assert plan(*allowed).allowances == (
         Allowance(rule=Rule.NEVER_CROSSED, gate=None, reason="nobody was ever that slow"),
-        Allowance(rule=Rule.NOT_SCOPED, gate="queue", reason="one queue for all"),
+        Allowance(rule=Rule.NOT_SCOPED, gate="latency", reason="one queue for all"),
     )
+    assert plan_to_document(plan(*allowed))["allowances"] == allowed
 
 
 @pytest.mark.parametrize(
-    ("comment", "said"),
+    ("allowance", "said"),
     [
-        ("# lint: allow never_crossed", "gives no reason"),
-        ("# lint: allow never_crossed:", "gives no reason"),
-        ("# lint: allow everything: why not", "'everything' is no rule; expected one of query_rejected"),
+        ({"rule": "never_crossed", "reason": " "}, r"allowances\[0\].reason: is empty; expected why"),
+        ({"rule": "everything", "reason": "why"}, r"allowances\[0\].rule: 'everything' is no rule; expected one of qu"),
+        (
+            {"rule": "no_series", "gate": "x", "reason": "why"},
+            r"allowances\[0\].gate: 'x' is no gate; expected one of e",
+        ),
     ],
 )
-def test_an_allowance_without_a_reason_is_refused(comment, said):
+def test_an_allowance_that_makes_no_sense_is_refused(allowance, said):
     with pytest.raises(Invalid, match=said):
-        allowances(comment)
+        plan(allowance)
+
+
+def test_an_error_stops_a_guess_does_not_and_neither_does_what_is_allowed():
+    error = Finding(rule=Rule.COUNTER_WITHOUT_RATE, gate="a", found="x_total is a counter")
+    guess, allowed = replace(error, is_guess=True), replace(error, suppressed="it is reset at midnight")
+
+    assert [each.stops for each in (error, guess, allowed)] == [True, False, False]
+    assert guess.severity is Severity.WARNING
+
+
+def test_a_refusal_names_each_error_and_how_to_mend_it():
+    error = Finding(rule=Rule.NO_SERIES, gate="queue", found="queue_lenght matches nothing now")
+    warning = Finding(rule=Rule.NOT_SCOPED, gate="queue", found="the query does not say {{flag}}")
+
+    with pytest.raises(LintRefused) as refusal:
+        hold_to("rollout 'ai:1' was not started", {"ai:1": [error, warning]}, despite="")
+    hold_to("rollout 'ai:1' was not started", {"ai:1": [error, warning]}, despite="it is counted from tomorrow on")
+    hold_to("rollout 'ai:1' was not started", {"ai:1": [warning]}, despite="")
+
+    assert str(refusal.value).startswith(
+        "rollout 'ai:1' was not started, as lint found 1 error. ai:1: queue: queue_lenght matches nothing now ("
+    )
+    assert refusal.value.found == {"ai:1": [error, warning]}
+
+
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [
+        ("sum(x_total) # {{flag}}{{candidate}}", {("counter_without_rate", "error")}),
+        ("sum(x_count) # {{flag}}{{candidate}}", {("counter_without_rate", "warning")}),
+        ("sum(rate(errors[5m])) # {{flag}}{{candidate}}", {("rate_of_gauge", "warning")}),
+        ("a / b", {("not_scoped", "warning"), ("division_by_zero", "warning")}),
+        ('sum(rate(x_total{f="{{flag}}",v="{{candidate}}"}[{{window}}]))', set()),
+    ],
+)
+def test_the_text_of_a_gate_says_something_with_nobody_to_ask(query, found):
+    gate = ThresholdGate(name="watched", query=query, operator=Operator.LESS, limit=1)
+    rollout = supposed("search", Plan(gates=(gate,)), stable="off", candidate="on", at=NOW)
+
+    assert {(each.rule.value, each.severity.value) for each in seen_in_text(gate, rollout)} == found
 
 
 def test_what_is_allowed_comes_last_with_its_reason():

@@ -1,12 +1,11 @@
 """What is wrong with a gate before it ever judged: the rules of `wavegate lint`, and what each of them says."""
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final
 
-from wavegate_controller.domain.errors import Invalid
+from wavegate_controller.domain.errors import ControllerError, Invalid
 
 
 class Severity(StrEnum):
@@ -26,6 +25,7 @@ class Rule(StrEnum):
     QUERY_REJECTED = "query_rejected"
     SEVERAL_SERIES = "several_series"
     NO_SERIES = "no_series"
+    CANDIDATE_UNSEEN = "candidate_unseen"
     LABEL_MISSING = "label_missing"
     DIVISION_BY_ZERO = "division_by_zero"
     RANGE_TOO_SHORT = "range_too_short"
@@ -58,6 +58,11 @@ _SAID: Final[Mapping[Rule, tuple[Severity, str, str]]] = {
         Severity.ERROR,
         "a selector that matches nothing gives no number, and the wave is held",
         "correct the name or the matchers, or let the app count before the rollout starts",
+    ),
+    Rule.CANDIDATE_UNSEEN: (
+        Severity.NOTE,
+        "nobody has been given the candidate yet; once it is served, a wave without its numbers is held",
+        "nothing, if the app counts the candidate as it counts stable",
     ),
     Rule.LABEL_MISSING: (
         Severity.ERROR,
@@ -125,9 +130,9 @@ _SAID: Final[Mapping[Rule, tuple[Severity, str, str]]] = {
         "let the app open a trial for this flag, and let Prometheus scrape it",
     ),
     Rule.CANNOT_LOOK: (
-        Severity.NOTE,
+        Severity.WARNING,
         "what could not be looked at may be wrong",
-        "see that the metrics server answers",
+        "see that the metrics server answers, and look again",
     ),
 }
 
@@ -139,18 +144,26 @@ class Finding:
     Attributes:
         gate: its name.
         found: what is so.
+        is_guess: whether it goes by a name only, as nobody knows better; a guess stops nothing.
         suppressed: the reason why it may be so; None where it may not.
     """
 
     rule: Rule
     gate: str
     found: str
+    is_guess: bool = False
     suppressed: str | None = None
 
     @property
     def severity(self) -> Severity:
         """As bad as its rule says."""
-        return _SAID[self.rule][0]
+        severity = _SAID[self.rule][0]
+        return Severity.WARNING if self.is_guess and severity is Severity.ERROR else severity
+
+    @property
+    def stops(self) -> bool:
+        """Whether no rollout starts with it."""
+        return self.severity is Severity.ERROR and self.suppressed is None
 
     @property
     def why(self) -> str:
@@ -176,27 +189,48 @@ class Allowance:
     reason: str
 
 
-_COMMENT: Final = re.compile(r"#\s*lint:\s*allow\b(?P<rest>.*)$", re.MULTILINE)
-_ALLOWANCE: Final = re.compile(r"\s+(?P<rule>\S+?)(?:\s+for\s+(?P<gate>\S+?))?\s*:\s*(?P<reason>.*\S)\s*")
+class LintRefused(ControllerError):
+    """The gates of a plan cannot do what they are there for; nothing was done.
+
+    Attributes:
+        found: rollout, or object of a configuration, to all that was found, warnings and notes, too.
+    """
+
+    def __init__(self, what: str, found: Mapping[str, Sequence[Finding]]) -> None:
+        told = [
+            f"{subject}: {each.gate}: {each.found} ({each.rule}; mend: {each.mend})"
+            for subject, findings in found.items()
+            for each in findings
+            if each.stops
+        ]
+        super().__init__(
+            f"{what}, as lint found {len(told)} error{'' if len(told) == 1 else 's'}. {'. '.join(told)}. "
+            "Mend the plan, or allow it there with a reason (allowances), or say why you go on despite lint"
+        )
+        self.found = found
 
 
-def allowances(text: str) -> tuple[Allowance, ...]:
-    """Those of the comments of a document: `# lint: allow RULE for GATE: REASON`, the gate left out for all.
+def hold_to(what: str, found: Mapping[str, Sequence[Finding]], *, despite: str) -> None:
+    """Refuse errors that nobody allowed, unless somebody says why not to.
 
     Raises:
-        Invalid: a comment that means to allow something and does not say what, or why.
+        LintRefused: naming each.
     """
-    found = []
-    for comment in _COMMENT.finditer(text):
-        match = _ALLOWANCE.fullmatch(comment["rest"])
-        if match is None:
-            raise Invalid("lint", f"{comment[0]!r} gives no reason", "# lint: allow RULE for GATE: REASON")
-        try:
-            rule = Rule(match["rule"])
-        except ValueError:
-            raise Invalid("lint", f"{match['rule']!r} is no rule", f"one of {', '.join(Rule)}") from None
-        found.append(Allowance(rule=rule, gate=match["gate"], reason=match["reason"]))
-    return tuple(found)
+    if not despite and any(each.stops for findings in found.values() for each in findings):
+        raise LintRefused(what, found)
+
+
+def check_allowances(allowed: Sequence[Allowance], gates: Sequence[str]) -> None:
+    """Refuse what would allow nothing.
+
+    Raises:
+        Invalid: naming the field.
+    """
+    for index, each in enumerate(allowed):
+        if each.gate is not None and each.gate not in gates:
+            raise Invalid(f"allowances[{index}].gate", f"{each.gate!r} is no gate", f"one of {', '.join(gates)}")
+        if not each.reason.strip():
+            raise Invalid(f"allowances[{index}].reason", "is empty", "why it may be so, in a few words")
 
 
 def suppress(findings: Iterable[Finding], allowed: Sequence[Allowance]) -> tuple[Finding, ...]:

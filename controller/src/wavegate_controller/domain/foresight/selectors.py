@@ -27,6 +27,7 @@ _INDIFFERENT: Final = frozenset(
 )
 #: Ends of the names of counters.
 _COUNTER_NAMES: Final = ("_total", "_count", "_sum", "_bucket")
+_NAMES_OF_COUNTERS_ALONE: Final = ("_total", "_bucket")
 
 Token = tuple[str, str]
 
@@ -63,6 +64,11 @@ class Selector:
     def looks_like_a_counter(self) -> bool:
         """By its name."""
         return self.name.endswith(_COUNTER_NAMES)
+
+    @property
+    def is_counter_by_name(self) -> bool:
+        """Whether its name says so and nothing else: gauges are called `_count` and `_sum`, too."""
+        return self.name.endswith(_NAMES_OF_COUNTERS_ALONE)
 
     @property
     def counted(self) -> str | None:

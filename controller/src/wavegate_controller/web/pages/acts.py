@@ -15,6 +15,7 @@ from wavegate_controller.domain.errors import (
     NotFound,
     StaleVersion,
 )
+from wavegate_controller.domain.foresight.findings import LintRefused
 from wavegate_controller.domain.transitions import REQUESTS, Event
 from wavegate_controller.identity import here
 from wavegate_controller.service import flags, reasons, rollouts
@@ -30,7 +31,9 @@ _STATUS = {
     EventRefused: HTTPStatus.CONFLICT,
     StaleVersion: HTTPStatus.CONFLICT,
     Forbidden: HTTPStatus.FORBIDDEN,
+    LintRefused: HTTPStatus.CONFLICT,
 }
+_NOT_STARTED = "Not started: lint found what keeps the gates from doing their work. It is listed below."
 
 
 def add_acts(web: Blueprint, services: Services) -> None:
@@ -43,7 +46,11 @@ def add_acts(web: Blueprint, services: Services) -> None:
         where, form = here(services), request.form
         rollout, comment = form.get("rollout", ""), form.get("comment", "")
         try:
-            rollouts.act(_as_seen(where, rollout), rollout, Event(event), by=signer(), comment=comment)
+            seen = _as_seen(where, rollout)
+            if event == Event.START:
+                rollouts.start(seen, rollout, by=signer(), comment=comment, despite_lint=form.get("despite_lint", ""))
+            else:
+                rollouts.act(seen, rollout, Event(event), by=signer(), comment=comment)
         except ControllerError as refusal:
             return _refuse(where, key, refusal)
         return redirect(url_for("web.flag", key=key), HTTPStatus.SEE_OTHER)
@@ -82,4 +89,8 @@ def _refuse(services: Services, key: str, refusal: ControllerError) -> ResponseR
     status = next((code for kind, code in _STATUS.items() if isinstance(refusal, kind)), None)
     if status is None:
         raise refusal
-    return flag_page(services, key, problem=refused(refusal), said=request.form.get("comment", "")), status
+    said = request.form.get("comment", "")
+    if isinstance(refusal, LintRefused):
+        found = [each for findings in refusal.found.values() for each in findings]
+        return flag_page(services, key, problem=_NOT_STARTED, said=said, findings=found), status
+    return flag_page(services, key, problem=refused(refusal), said=said), status

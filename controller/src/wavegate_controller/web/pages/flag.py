@@ -7,6 +7,7 @@ from typing import Final
 from flask import Blueprint, render_template
 
 from wavegate_controller.domain.access import Permission
+from wavegate_controller.domain.foresight.findings import Finding
 from wavegate_controller.domain.record import DecisionRecord
 from wavegate_controller.domain.rollout import WATCHED
 from wavegate_controller.domain.transitions import Event
@@ -46,7 +47,9 @@ def add_flag(web: Blueprint, services: Services) -> None:
         return flag_page(here(services), key)
 
 
-def flag_page(services: Services, key: str, *, problem: str = "", said: str = "") -> str:
+def flag_page(
+    services: Services, key: str, *, problem: str = "", said: str = "", findings: Sequence[Finding] = ()
+) -> str:
     """The page as it stands now.
 
     Args:
@@ -54,6 +57,7 @@ def flag_page(services: Services, key: str, *, problem: str = "", said: str = ""
         key: of the flag.
         problem: why the form that was sent has done nothing.
         said: the reason that stood in it, so that nobody types it twice.
+        findings: of the lint, that kept the rollout from being started.
 
     Raises:
         NotFound: there is no such flag.
@@ -89,6 +93,7 @@ def flag_page(services: Services, key: str, *, problem: str = "", said: str = ""
         asks_why=may_edit and _asks_why(story, moved),
         refusals=_refusals(offered),
         problem=problem,
+        findings=findings,
         said=said,
         now=story.now,
     )
