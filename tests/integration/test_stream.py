@@ -197,6 +197,18 @@ def test_a_client_that_stops_reading_delays_nobody_and_is_brought_up_to_date_whe
         assert missed > 100
 
 
+def test_a_revision_does_not_wait_until_all_were_asked_whether_they_have_the_one_before(plane, monkeypatch):
+    monkeypatch.setattr("wavegate_controller.delivery.channel._ASKED_PER_SECOND", 0.001)
+    with following(plane, Wavegate_Instance="0" * 32) as follower:
+        follower.until(1)
+        plane.publish(2)
+        while "acknowledge" not in follower.events:
+            follower.next()
+        plane.publish(3)
+
+        follower.until(3)
+
+
 def test_headers_that_never_end_are_given_up(plane, monkeypatch):
     monkeypatch.setattr("wavegate_controller.delivery.protocol.HEADER_SECONDS", 0.2)
     for beginning in (b"", b"GET /sdk/v1/ruleset HTTP/1.1\r\nHost: here\r\nX-Slow: "):

@@ -2,8 +2,9 @@
 
 import asyncio
 import json
+import sys
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, Protocol, TypeAlias
 
 Scope: TypeAlias = MutableMapping[str, Any]
 Message: TypeAlias = MutableMapping[str, Any]
@@ -13,12 +14,54 @@ Application: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
 Header: TypeAlias = tuple[bytes, bytes]
 Headers: TypeAlias = Iterable[Header]
 
+#: Under this name, among a scope's extensions, our HTTP protocol gives the connection's transport.
+TRANSPORT: Final = "wavegate.transport"
+
 JSON: Final = (b"content-type", b"application/json")
 _PROBLEM: Final = (b"content-type", b"application/problem+json")
 #: SDKs keep their documents below some 256 KiB.
 LARGEST_BODY: Final = 1024 * 1024
 #: A body that takes longer holds a connection and a buffer for nothing.
 _SLOWEST_BODY: Final = 10.0
+
+
+class Transport(Protocol):
+    """A connection below ASGI; a part of `asyncio.Transport`."""
+
+    def write(self, data: bytes, /) -> None:
+        """Put into the buffer what goes over the wire as it is."""
+        ...
+
+    def get_write_buffer_size(self) -> int:
+        """Bytes that the client did not take yet."""
+        ...
+
+    def abort(self) -> None:
+        """Drop the connection."""
+        ...
+
+
+class _Beyond:
+    """The transport of servers other than ours, which show none: nothing can be written past ASGI, nothing dropped."""
+
+    def write(self, data: bytes, /) -> None:
+        """Nobody does, as the buffer is full."""
+
+    def get_write_buffer_size(self) -> int:
+        """More than anybody would wait for."""
+        return sys.maxsize
+
+    def abort(self) -> None:
+        """It may end by itself."""
+
+
+_BEYOND: Final = _Beyond()
+
+
+def transport_of(scope: Scope) -> Transport:
+    """The connection that a request came by."""
+    transport: Transport = scope.get("extensions", {}).get(TRANSPORT, _BEYOND)
+    return transport
 
 
 class TooSlow(Exception):

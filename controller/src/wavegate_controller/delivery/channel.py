@@ -9,11 +9,12 @@ import asyncio
 import logging
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from typing import Final
 
 from wavegate.evaluation.deltas import delta_between
-from wavegate_controller.delivery.asgi import Message, Send
+from wavegate_controller.delivery.asgi import Message, Send, Transport
 from wavegate_controller.delivery.fleet import Fleet
 from wavegate_controller.delivery.keys import Grant
 from wavegate_controller.delivery.rendered import Rendered, event
@@ -26,8 +27,10 @@ _LONGEST_HISTORY: Final = 128
 _SMALL: Final = 4096
 #: Streams served before other requests get their turn.
 _AT_ONCE: Final = 250
-#: What is written to one stream without asking whether it takes it; a transport holds no more than this and one part.
+#: What is written to one stream without asking whether it takes it.
 _PART: Final = 48 * 1024
+#: What a transport may hold for the next part to be written behind it.
+_FULL: Final = 64 * 1024
 #: For a stream to take what it is behind by. Longer, and its connection goes: it may come back.
 _PATIENCE: Final = 30.0
 #: Answers that a controller with much else to do can take.
@@ -40,32 +43,40 @@ class Stream:
 
     Attributes:
         send: ASGI's, for as fast as the client reads.
-        write: puts a chunk as it goes over the wire into the connection's buffer, without waiting; False when the
-            buffer is full, or the connection gone, and then nothing is written. A coroutine for each of ten thousand
-            streams would take as long as all else that is done for them.
-        abort: drops the connection.
+        transport: takes chunks as they go over the wire, without waiting. A coroutine for each of ten thousand streams
+            would take as long as all else that is done for them.
         held: the id of the revision that it has; empty for none.
+        follows: whether it has the newest revision, and can be pushed the next.
         instance: who it is, if it said so.
     """
 
-    __slots__ = ("abort", "grant", "held", "instance", "send", "write")
+    __slots__ = ("follows", "grant", "held", "instance", "send", "transport")
 
     def __init__(
         self,
         send: Send,
         *,
-        write: Callable[[bytes], bool],
-        abort: Callable[[], None],
+        transport: Transport,
         grant: Grant,
         held: str,
         instance: str,
     ) -> None:
         self.send = send
-        self.write = write
-        self.abort = abort
+        self.transport = transport
         self.grant = grant
         self.held = held
+        self.follows = False
         self.instance = instance
+
+    def write(self, chunk: bytes) -> bool:
+        """Put a chunk into the buffer if it takes it; False if it is full, or the connection gone."""
+        if self.transport.get_write_buffer_size() > _FULL:
+            return False
+        try:
+            self.transport.write(chunk)
+        except RuntimeError:
+            return False
+        return True
 
 
 class Channel:
@@ -81,15 +92,14 @@ class Channel:
         self.environment = environment
         self.fleet = fleet
         self.current: Rendered | None = None
-        #: All streams, and those among them that have the newest revision and can be pushed the next.
         self.streams: set[Stream] = set()
-        self._following: set[Stream] = set()
         self._rollback_allowed = rollback_allowed
         #: The first is held while a revision is rendered, the second only while one takes the other's place.
         self._publishing = threading.Lock()
         self._lock = threading.Lock()
         self._steps: OrderedDict[str, tuple[str, bytes]] = OrderedDict()
         self._task: asyncio.Task[None] | None = None
+        self._news = asyncio.Event()
         self._catching_up: set[asyncio.Task[None]] = set()
         self._pushed = ""
         self._asked = ""
@@ -143,10 +153,11 @@ class Channel:
     def leave(self, stream: Stream) -> None:
         """It is gone."""
         self.streams.discard(stream)
-        self._following.discard(stream)
+        stream.follows = False
 
     def wake(self) -> None:
         """There may be something to push."""
+        self._news.set()
         if self._task is None:
             self._task = asyncio.get_running_loop().create_task(self._work())
 
@@ -164,7 +175,7 @@ class Channel:
                     events, target = self.since(stream.held)
                     if not events:
                         # Nothing was awaited since: who follows has the newest.
-                        self._following.add(stream)
+                        stream.follows = True
                         self._pushed = self._pushed or target
                         if was_behind and stream.instance:
                             stream.write(_asking(target))
@@ -175,17 +186,21 @@ class Channel:
                     stream.held = target
         except TimeoutError:
             _log.info("action=stream_dropped environment=%s key=%s", self.environment, stream.grant.key_id)
-            stream.abort()
+            stream.transport.abort()
 
     def beat(self, stream: Stream, sign: bytes) -> None:
-        """Show a stream that it is up to date, or find that it does not read; the sign is a chunk."""
-        if stream in self._following and not stream.write(sign):
+        """Show a stream that it is up to date, or find that it does not read; the sign is a chunk.
+
+        What is being pushed is sign enough, and another would hold it up.
+        """
+        is_pushing = self.current is not None and self._pushed != self.current.id
+        if stream.follows and not is_pushing and not stream.write(sign):
             self._fall_behind(stream)
 
     def _fall_behind(self, stream: Stream) -> None:
         """From now on it is served in a task of its own, at its own pace."""
-        if stream in self._following:
-            self._following.discard(stream)
+        if stream.follows:
+            stream.follows = False
             task = asyncio.get_running_loop().create_task(self.catch_up(stream, b": behind\n\n"))
             self._catching_up.add(task)
             task.add_done_callback(self._catching_up.discard)
@@ -193,6 +208,7 @@ class Channel:
     async def _work(self) -> None:
         try:
             while self.current is not None:
+                self._news.clear()
                 if self._pushed != self.current.id:
                     await self._push_newest()
                 elif self._asked != self._pushed:
@@ -208,9 +224,9 @@ class Channel:
         events, target = self.since(base)
         piece = chunk(events)
         is_large = len(events) > _PART
-        for batch in _batches(self._following, _AT_ONCE):
+        for batch in _batches(self.streams, _AT_ONCE):
             for stream in batch:
-                if stream.held == target or stream not in self._following:
+                if not stream.follows or stream.held == target:
                     continue
                 if stream.held == base and not is_large and stream.write(piece):
                     stream.held = target
@@ -223,12 +239,13 @@ class Channel:
         """Ask who said who they are to acknowledge the revision: not all at once, and after all have it."""
         pushed = self._pushed
         question = _asking(pushed)
-        for batch in _batches({stream for stream in self._following if stream.instance}, _ASKED_AT_ONCE):
+        for batch in _batches([stream for stream in self.streams if stream.instance], _ASKED_AT_ONCE):
             for stream in batch:
-                if stream in self._following and not stream.write(question):
+                if stream.follows and not stream.write(question):
                     self._fall_behind(stream)
-            await asyncio.sleep(len(batch) / _ASKED_PER_SECOND)
-            if self.current is not None and self.current.id != pushed:
+            with suppress(TimeoutError):
+                # A revision that comes meanwhile does not wait for the rest to be asked.
+                await asyncio.wait_for(self._news.wait(), len(batch) / _ASKED_PER_SECOND)
                 return
         self._asked = pushed
 
@@ -246,7 +263,7 @@ def _asking(held: str) -> bytes:
     return chunk(b"event: acknowledge\ndata: %b\n\n" % held.partition("-")[0].encode())
 
 
-def _batches(streams: set[Stream], size: int) -> Iterator[list[Stream]]:
+def _batches(streams: Iterable[Stream], size: int) -> Iterator[list[Stream]]:
     everybody = list(streams)
     for start in range(0, len(everybody), size):
         yield everybody[start : start + size]

@@ -13,8 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final
 
-from wavegate_controller.delivery.asgi import Application, Message, Receive, Scope, Send, problem
-from wavegate_controller.delivery.hub import ABORT
+from wavegate_controller.delivery.asgi import Application, Message, Receive, Scope, Send, problem, transport_of
 
 _PATH: Final = "/api/v1/events"
 #: The header of an answer that is a ticket; its value is JSON with `environment` and `after`.
@@ -240,14 +239,10 @@ class FeedRoutes:
         gone = asyncio.Event()
         watching = asyncio.ensure_future(_watch(receive, gone))
         try:
-            abort = scope.get("extensions", {}).get(ABORT, _nothing)
+            abort = transport_of(scope).abort
             await self._feed.follow(send, gone, abort, environment=ticket["environment"], after=ticket["after"])
         finally:
             watching.cancel()
-
-
-def _nothing() -> None:
-    """Servers other than ours offer no way to drop a connection."""
 
 
 async def _watch(receive: Receive, gone: asyncio.Event) -> None:

@@ -10,7 +10,7 @@ from functools import partial
 from typing import Final
 
 from wavegate.evaluation import ruleset_from_json
-from wavegate_controller.delivery.asgi import Headers, Receive, Scope, Send, header, problem
+from wavegate_controller.delivery.asgi import Headers, Receive, Scope, Send, header, problem, transport_of
 from wavegate_controller.delivery.channel import Channel, Stream, chunk
 from wavegate_controller.delivery.fleet import Fleet
 from wavegate_controller.delivery.keys import Grant
@@ -18,10 +18,6 @@ from wavegate_controller.delivery.notices import Notices
 from wavegate_controller.domain.delivery import ConnectedClient, DeliveredRevision, FleetNews
 from wavegate_controller.domain.publication import PublishedRuleset
 
-#: Under these names, among a scope's extensions, our HTTP protocol says how to drop the connection, and how to write to
-#: it without waiting.
-ABORT: Final = "wavegate.abort"
-WRITE: Final = "wavegate.write"
 #: Slices of the streams that are shown a heartbeat one after the other, so that no beat takes long.
 _SLICES: Final = 20
 _BEAT: Final = chunk(b": still here\n\n")
@@ -160,11 +156,9 @@ class Hub:
         if refusal := self._refusal(grant):
             await problem(send, 429, "Too Many Requests", refusal, [(b"retry-after", b"%d" % random.randint(5, 30))])  # noqa: S311 # spreads, protects nothing
             return
-        extensions = scope.get("extensions", {})
         stream = Stream(
             send,
-            write=extensions.get(WRITE, _not_now),
-            abort=extensions.get(ABORT, _nothing),
+            transport=transport_of(scope),
             grant=grant,
             held=header(scope, b"last-event-id").decode("latin-1"),
             instance=header(scope, b"wavegate-instance").decode("latin-1"),
@@ -249,7 +243,7 @@ class Hub:
     def _end(self, channel: Channel, stream: Stream, last: bytes) -> None:
         channel.leave(stream)
         if not _finished(stream.send, last):
-            stream.abort()
+            stream.transport.abort()
 
     async def _beat(self) -> None:
         while True:
@@ -259,15 +253,6 @@ class Hub:
                 for channel, stream in streams[number * size : (number + 1) * size]:
                     channel.beat(stream, _BEAT)
                 await asyncio.sleep(self._heartbeat / _SLICES)
-
-
-def _nothing() -> None:
-    """Servers other than ours offer no way to drop a connection."""
-
-
-def _not_now(_piece: bytes) -> bool:
-    """Nor one to write to it without waiting: each stream is then served in a task of its own."""
-    return False
 
 
 def _finished(send: Send, last: bytes) -> bool:

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from wavegate_controller.delivery.hub import ABORT, WRITE
+from wavegate_controller.delivery.asgi import TRANSPORT
 
 #: For all headers of a request to come. Slower is nobody who wants an answer.
 HEADER_SECONDS: Final = 10.0
@@ -22,7 +22,7 @@ _TOO_LARGE: Final = b"HTTP/1.1 431 Request Header Fields Too Large\r\nconnection
 class BoundedProtocol(HttpToolsProtocol):
     """One connection: headers must come soon and be small, answers must be taken.
 
-    The application may drop it, and write to a response that it has begun without a length.
+    The application may drop it, and write framed parts to a response that it has begun without a length.
     """
 
     _deadline: asyncio.TimerHandle | None = None
@@ -54,19 +54,12 @@ class BoundedProtocol(HttpToolsProtocol):
             self._deadline = self.loop.call_later(HEADER_SECONDS, self.transport.abort)
 
     def on_message_begin(self) -> None:
-        """A request begins; the application gets a way to drop the connection and one to write to it."""
+        """A request begins; the application gets the transport along."""
         super().on_message_begin()
         self._is_reading_headers = True
         self._header_bytes = 0
         scope: dict[str, Any] = self.scope  # type: ignore[assignment]
-        scope["extensions"] = {ABORT: self.transport.abort, WRITE: self.write_now}
-
-    def write_now(self, chunk: bytes) -> bool:
-        """Write a framed part of the response's body if the buffer takes it; False if it does not, or nobody reads."""
-        if self.flow.write_paused or self.transport.is_closing():
-            return False
-        self.transport.write(chunk)
-        return True
+        scope["extensions"] = {TRANSPORT: self.transport}
 
     def on_headers_complete(self) -> None:
         """They came."""
