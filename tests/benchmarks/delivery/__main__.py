@@ -1,10 +1,13 @@
 """From a kill to the last client, measured on this machine; see docs/benchmarks.md.
 
-    python tests/benchmarks/delivery                 # all, in about two minutes
+    python tests/benchmarks/delivery                 # all, in about three minutes
     python tests/benchmarks/delivery --streams 1000 --processes 10 --rounds 3
+    python tests/benchmarks/delivery --only streams --rounds 30
 
 The controller is `wavegate serve` on one core, everything else has the other. Its own API is asked to roll a rollout
-back, one flag's among two hundred: transaction, decision, audit, rendering and push are all in the numbers.
+back, one flag's among two hundred: transaction, decision, audit, rendering and push are all in the numbers. In turns
+with it a bare loop (bare.py) pushes as many bytes to as many clients from the same core: what it takes is what the
+machine gives at that moment.
 """
 
 import argparse
@@ -16,7 +19,7 @@ import sys
 import tempfile
 import threading
 import time
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
@@ -46,15 +49,49 @@ class Row:
     what: str
     target: str
     rounds: list[float]
-    beside: list[tuple[str, float]] = field(default_factory=list)
+    beside: list[str] = field(default_factory=list)
 
     def __str__(self) -> str:
         ordered = sorted(self.rounds)
         worst = ordered[-1]
         middle = median(ordered)
-        beside = ", ".join(f"{seconds / middle:,.0f} times sooner than {name}" for name, seconds in self.beside)
         figures = f"{middle * 1000:,.0f} ms | {worst * 1000:,.0f} ms"
-        return f"| {self.what} | {self.target} | {figures} | {len(ordered)} | {beside} |"
+        return f"| {self.what} | {self.target} | {figures} | {len(ordered)} | {', '.join(self.beside)} |"
+
+
+@dataclass
+class Push:
+    """One change on its way to all streams, or the median of several.
+
+    Attributes:
+        last: seconds until it had reached the last one.
+        processor: seconds of it that the server computed, the kernel's work for it included.
+        reading: seconds of a processor that the clients took to read it.
+    """
+
+    last: float
+    processor: float
+    reading: float
+
+    @classmethod
+    def median(cls, pushes: list["Push"]) -> Self:
+        return cls(*(median(getattr(push, name) for push in pushes) for name in ("last", "processor", "reading")))
+
+
+def beside_bare(pushes: list[Push], bare: list[Push]) -> str:
+    """What is to be compared between machines and hours: ratios of what was measured in turns."""
+    ours, least = Push.median(pushes), Push.median(bare)
+    return (
+        f"in turns with a bare loop's push of {least.last * 1000:,.0f} ms: {ours.last / least.last:.2f} times; "
+        f"processor {ours.processor * 1000:,.0f} and {least.processor * 1000:,.0f} ms: "
+        f"{ours.processor / least.processor:.2f} times; "
+        f"its clients read in {ours.reading * 1000:,.0f} and {least.reading * 1000:,.0f} ms of theirs"
+    )
+
+
+def processor_time(pid: int) -> float:
+    """Seconds that the threads of a process have computed."""
+    return sum(int(path.read_text().split()[0]) for path in Path(f"/proc/{pid}/task").glob("*/schedstat")) / 1e9
 
 
 class Server:
@@ -145,7 +182,7 @@ def start_again(url: str) -> None:
 class Program:
     """One of the programs beside this one, which says a line for everything that happens to it."""
 
-    def __init__(self, name: str, *arguments: object) -> None:
+    def __init__(self, name: str, *arguments: object, cores: list[int] = CLIENT) -> None:
         self.process = subprocess.Popen(
             [sys.executable, HERE / name, *map(str, arguments)],
             stdin=subprocess.PIPE,
@@ -153,7 +190,7 @@ class Program:
             text=True,
             bufsize=1,
         )
-        os.sched_setaffinity(self.process.pid, CLIENT)
+        os.sched_setaffinity(self.process.pid, cores)
 
     def line(self) -> list[str]:
         """The next line, as words."""
@@ -170,8 +207,8 @@ class Program:
 
 
 @contextmanager
-def programs(name: str, count: int, *arguments: object):
-    started = [Program(name, *arguments) for _ in range(count)]
+def programs(name: str, count: int, *arguments: object, cores: list[int] = CLIENT):
+    started = [Program(name, *arguments, cores=cores) for _ in range(count)]
     try:
         yield started
     finally:
@@ -192,59 +229,97 @@ def to_sdk_processes(url: str, count: int, rounds: int) -> Row:
             for app in apps:
                 app.line()
             time.sleep(0.2)
-    beside = [(f"Unleash ({name})", seconds) for name, seconds in UNLEASH.items()]
+    beside = [f"{seconds / median(lasts):,.0f} times sooner than Unleash ({name})" for name, seconds in UNLEASH.items()]
     return Row(f"roll back → last of {count} SDK processes", "p99 ≤ 250 ms", lasts, beside)
 
 
-def delivered(swarm: Program) -> float:
-    """When the change had reached the last stream."""
-    word, _, last = swarm.line()
+def delivered(swarm: Program) -> tuple[float, int, float]:
+    """When the change had reached the last stream, its bytes, and what reading it took."""
+    word, last, size, reading = swarm.line()
     assert word == "delivered"
-    return float(last)
+    return float(last), int(size), float(reading)
+
+
+@contextmanager
+def bare_server(count: int):
+    """Pushes so many bytes to its streams."""
+    with (
+        programs("bare.py", 1, cores=SERVER) as (server,),
+        programs("swarm.py", 1, server.line()[0], count) as (swarm,),
+    ):
+        assert swarm.line()[:2] == ["connected", "0"]
+
+        def push(size: int) -> Push:
+            before = processor_time(server.process.pid)
+            print(size, file=server.process.stdin, flush=True)
+            began = float(server.line()[0])
+            last, _, reading = delivered(swarm)
+            return Push(last - began, processor_time(server.process.pid) - before, reading)
+
+        yield push
 
 
 def to_streams(server: Server, count: int, rounds: int, *, through: Server | None = None) -> list[Row | str]:
     """All in one program, byte by byte; another asks for the ruleset all the while."""
     asked = through or server
     before = server.resident_kb
-    with programs("swarm.py", 1, server.port, count) as (swarm,), programs("probe.py", 1, server.url) as (probe,):
+    with (
+        programs("swarm.py", 1, server.port, count) as (swarm,),
+        programs("probe.py", 1, server.port) as (probe,),
+        ExitStack() as stack,
+    ):
         word, errors, connect_seconds = swarm.line()
         assert (word, errors) == ("connected", "0")
         # Streams that came up were asked to say who they are; that is over then.
         time.sleep(2)
         memory = (server.resident_kb - before) / count
-        lasts, slowest = [], []
+        push_bare = stack.enter_context(bare_server(count))
+        pushes, bare, slowest = [], [], []
         for _ in range(rounds):
             print("begin", file=probe.process.stdin, flush=True)
+            spent = processor_time(server.process.pid)
             began = roll_back(asked.url)
-            lasts.append(delivered(swarm) - began)
+            last, size, reading = delivered(swarm)
+            pushes.append(Push(last - began, processor_time(server.process.pid) - spent, reading))
             print("end", file=probe.process.stdin, flush=True)
             slowest.append(float(probe.line()[0]))
             time.sleep(0.5)
+            bare.append(push_bare(size))
             start_again(asked.url)
             delivered(swarm)
             time.sleep(0.5)
+        lasts, beside = [push.last for push in pushes], beside_bare(pushes, bare)
         if through is not None:
-            return [Row(f"roll back → last of {count:,} streams through a second replica", "≤ 200 ms", lasts)]
+            return [Row(f"roll back → last of {count:,} streams through a second replica", "≤ 200 ms", lasts, [beside])]
         found: list[Row | str] = [
-            Row(f"roll back → last of {count:,} streams", "≤ 150 ms, worst ≤ 200 ms", lasts),
+            Row(f"roll back → last of {count:,} streams", "≤ 150 ms, worst ≤ 200 ms", lasts, [beside]),
             Row("slowest other request meanwhile", "≤ 100 ms", slowest),
             f"memory: {memory:.1f} kB a stream (target ≤ 15); {count / float(connect_seconds):,.0f} connects a second",
         ]
-        stopped = server.stop()
-        restarted = Server(server.directory, port=server.port)
-        print("begin", file=probe.process.stdin, flush=True)
-        word, errors, seconds = swarm.line()
-        assert word == "reconnected"
-        print("end", file=probe.process.stdin, flush=True)
-        stall = float(probe.line()[0])
-        server.process = restarted.process
-        found.append(
-            f"restart: gone within {stopped:.2f} s of SIGTERM (target ≤ 2); all {count:,} streams back "
-            f"{float(seconds):.1f} s after the first was lost, {errors} errors (target 0), and no other request took "
-            f"longer than {stall * 1000:.0f} ms meanwhile"
-        )
+        # The bare loop's clients would come back, too.
+        stack.close()
+        found.append(restart(server, count, swarm, probe))
         return found
+
+
+def restart(server: Server, count: int, swarm: Program, probe: Program) -> str:
+    """All streams are lost at once, and come back."""
+    stopped = server.stop()
+    restarted = Server(server.directory, port=server.port)
+    print("begin", file=probe.process.stdin, flush=True)
+    word, errors, seconds = swarm.line()
+    assert word == "reconnected"
+    print("end", file=probe.process.stdin, flush=True)
+    stall = float(probe.line()[0])
+    server.process = restarted.process
+    return (
+        f"restart: gone within {stopped:.2f} s of SIGTERM (target ≤ 2); all {count:,} streams back "
+        f"{float(seconds):.1f} s after the first was lost, {errors} errors (target 0), and no other request took "
+        f"longer than {stall * 1000:.0f} ms meanwhile"
+    )
+
+
+PARTS = ("processes", "streams", "replica")
 
 
 def main() -> None:
@@ -252,32 +327,32 @@ def main() -> None:
     parser.add_argument("--streams", type=int, default=10_000)
     parser.add_argument("--processes", type=int, default=50)
     parser.add_argument("--rounds", type=int, default=15)
-    parser.add_argument("--without-replica", action="store_true")
+    parser.add_argument("--only", nargs="+", choices=PARTS, default=PARTS)
     options = parser.parse_args()
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     print("| what | target | median | worst | rounds | beside |\n|---|---|---|---|---|---|", flush=True)
-    with tempfile.TemporaryDirectory() as place:
-        directory = Path(place)
-        with Server(directory) as server:
+    if {"processes", "streams"} & set(options.only):
+        with tempfile.TemporaryDirectory() as place, Server(Path(place)) as server:
             make_flags(server.url)
             start_rollout(server.url)
-            print(to_sdk_processes(server.url, options.processes, options.rounds), flush=True)
-            for found in to_streams(server, options.streams, options.rounds):
-                print(found, flush=True)
-    if options.without_replica:
-        return
-    with (
-        Postgres() as postgres,
-        postgres.database() as database,
-        tempfile.TemporaryDirectory() as place,
-        Server(Path(place), database=database) as one,
-    ):
-        make_flags(one.url)
-        start_rollout(one.url)
-        with Server(Path(place), database=database) as other:
-            for found in to_streams(other, options.streams, options.rounds, through=one):
-                print(found, flush=True)
+            if "processes" in options.only:
+                print(to_sdk_processes(server.url, options.processes, options.rounds), flush=True)
+            if "streams" in options.only:
+                for found in to_streams(server, options.streams, options.rounds):
+                    print(found, flush=True)
+    if "replica" in options.only:
+        with (
+            Postgres() as postgres,
+            postgres.database() as database,
+            tempfile.TemporaryDirectory() as place,
+            Server(Path(place), database=database) as one,
+        ):
+            make_flags(one.url)
+            start_rollout(one.url)
+            with Server(Path(place), database=database) as other:
+                for found in to_streams(other, options.streams, options.rounds, through=one):
+                    print(found, flush=True)
 
 
 if __name__ == "__main__":
