@@ -1,11 +1,15 @@
 """The pages of a `World` for whoever looks at them, and what a browser would find there."""
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from html import unescape
 from html.parser import HTMLParser
+from threading import Thread
 
 from flask import Flask
 from flask.testing import FlaskClient
+from werkzeug.serving import WSGIRequestHandler, make_server
 
 from support.control_plane import As
 from support.people import person
@@ -16,9 +20,32 @@ from wavegate_controller.web import make_web
 
 def pages_for(services: Services, role: Role = Role.ADMIN, environment: str = EVERYWHERE) -> FlaskClient:
     """A browser of somebody with that role."""
+    return _app(services, role, environment).test_client()
+
+
+@contextmanager
+def serving(services: Services, role: Role = Role.ADMIN) -> Iterator[str]:
+    """The URL of the pages for real browsers."""
+    server = make_server("127.0.0.1", 0, _app(services, role, EVERYWHERE), threaded=True, request_handler=_Quiet)
+    thread = Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.port}"
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+class _Quiet(WSGIRequestHandler):
+    def log(self, type: str, message: str, *args: object) -> None:  # noqa: A002 - werkzeug calls it so
+        pass
+
+
+def _app(services: Services, role: Role, environment: str) -> Flask:
     app = Flask("pages", static_folder=None)
     app.register_blueprint(make_web(services, As(person("ada", role, environment))))
-    return app.test_client()
+    return app
 
 
 #: Elements that stand within a line of text.

@@ -196,11 +196,11 @@ def _outlook(metric: MetricAssessment | None) -> tuple[Figure, ...]:
     figures: list[Figure] = []
     if metric is not None and metric.interval is not None:
         interval = metric.interval
-        high = "any" if interval.high is None else number(interval.high)
+        high = "any" if interval.high is None else f"{interval.high:.3g}"
         figures.append(
             Figure(
                 label="times stable's rate",
-                value=f"{number(interval.low)} to {high}",
+                value=f"{interval.low:.3g} to {high}",
                 limit=f"{100 * interval.level:g} % sure, at any look",
             )
         )
@@ -271,6 +271,6 @@ def _mean(variant: str, arm: str, gate: ValueGate, figures: Mapping[str, float])
     requests, total = figures.get(f"{arm}_requests", 0), figures.get(f"{arm}_sum", 0)
     return Figure(
         label=f"{arm}: {variant}",
-        value=f"{number(total / requests)} {gate.value} a request" if requests else "no requests",
-        limit=f"{number(requests)} requests in this wave" if requests else "in this wave",
+        value=number(total / requests) if requests else "no requests",
+        limit=f"{gate.value} a request, {number(requests)} in this wave" if requests else "in this wave",
     )

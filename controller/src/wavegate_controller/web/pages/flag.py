@@ -28,9 +28,11 @@ from wavegate_controller.web.sentences import imperative
 _LOOKS: Final = 200
 _MOVES_BEYOND: Final = 50
 _LINES: Final = 60
-#: Height of the plots in pixels.
-_CHART_HEIGHT: Final = 100
-_EVIDENCE_HEIGHT: Final = 56
+#: Height of the plots in pixels: of a few gates, and of more, which shall need no scrolling either.
+_CHART_HEIGHT: Final = 72
+_SMALL_CHART_HEIGHT: Final = 44
+_EVIDENCE_HEIGHT: Final = 40
+_FEW_GATES: Final = 2
 #: Seconds between two looks of the page: while a change is on its way, while gates are watched, and else.
 _ON_ITS_WAY: Final = 1
 _WATCHING: Final = 2
@@ -70,15 +72,17 @@ def flag_page(
     offered = offers(rollout, by=principal(), stage=story.view.stage) if rollout else {}
     may_edit = principal().may(Permission.EDIT, services.environment)
     told = lines(story.decisions, looks=_LOOKS)
+    gates = gate_cards(story, rollout) if rollout else []
     return render_template(
         "web/flag.html",
         story=story,
         view=story.view,
         flag=story.view.flag,
         rollout=rollout,
-        gates=gate_cards(story, rollout) if rollout else (),
+        gates=gates,
+        few_gates=len(gates) <= _FEW_GATES,
         plot=plot,
-        chart_height=_CHART_HEIGHT,
+        chart_height=_CHART_HEIGHT if len(gates) <= _FEW_GATES else _SMALL_CHART_HEIGHT,
         evidence_height=_EVIDENCE_HEIGHT,
         share=request_share(story.measurements),
         opened=wave_times(story.decisions),
