@@ -120,6 +120,15 @@ def test_rules_hold_and_do_what_their_tests_say():
         assert done.returncode == 0, done.stdout + done.stderr
 
 
+def test_every_alert_is_shown_to_fire_and_to_stay_silent():
+    tests = yaml.safe_load((PROMETHEUS / "rules_test.yml").read_text(encoding="utf-8"))["tests"]
+    cases = [case for test in tests for case in test["alert_rule_test"]]
+
+    names = {rule["alert"] for rule in rules()}
+    assert {case["alertname"] for case in cases if case["exp_alerts"]} == names
+    assert {case["alertname"] for case in cases if not case["exp_alerts"]} == names
+
+
 @pytest.mark.parametrize("rule", rules(), ids=lambda rule: rule["alert"])
 def test_an_alert_asks_for_metrics_that_there_are_and_is_on_the_page(rule):
     assert names_in(rule["expr"])

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from flask import Flask
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
@@ -15,6 +16,9 @@ from opentelemetry.trace import StatusCode
 
 from support.waiting import wait_until
 from support.world import World
+from wavegate_controller.api import tell_requests
+from wavegate_controller.bootstrap import make_flask
+from wavegate_controller.config import Config
 from wavegate_controller.domain.errors import Invalid
 from wavegate_controller.domain.measurement import Broken, BrokenReason, Value
 from wavegate_controller.scheduler import Reconciler
@@ -188,6 +192,52 @@ def test_a_line_for_machines_holds_the_traceback_of_what_went_wrong():
 
     assert document["error"].startswith("NotADirectoryError")
     assert "disk full" in document["traceback"].splitlines()[-1]
+
+
+def test_requests_are_counted_by_operation_and_nonsense_is_one_operation(world):
+    recorder = PrometheusRecorder()
+    app = make_flask(world.services, recorder, Config(open=True))
+    app.add_url_rule("/broken", "broken", lambda: 1 / 0)
+    world.flag()
+    ask = app.test_client().open
+
+    for method, path in (
+        ("GET", "/api/v1/flags"),
+        ("GET", "/api/v1/flags/ai-summaries"),
+        ("GET", "/api/v1/flags/nobody-has-it"),
+        ("GET", "/flags/ai-summaries"),
+        ("BREW", "/coffee/1"),
+        ("BREW", "/coffee/2"),
+        ("GET", "/broken"),
+    ):
+        ask(path, method=method)
+
+    counted = {
+        (sample.labels["operation"], sample.labels["method"], sample.labels["status"]): sample.value
+        for family in recorder._registry.collect()
+        for sample in family.samples
+        if sample.name == "wavegate_controller_requests_total"
+    }
+    assert counted == {
+        ("list_flags", "GET", "2xx"): 1,
+        ("show_flag", "GET", "2xx"): 1,
+        ("show_flag", "GET", "4xx"): 1,
+        ("web.flag", "GET", "2xx"): 1,
+        ("other", "other", "4xx"): 2,
+        ("broken", "GET", "5xx"): 1,
+    }
+    assert shown(recorder, "wavegate_controller_request_seconds_count", operation="show_flag") == 2
+
+
+def test_how_long_a_request_took_is_told():
+    told, times = [], iter([10.0, 10.5])
+    app = Flask("app")
+    tell_requests(app, lambda *which, **how: told.append((*which, how)), clock=lambda: next(times))
+    app.add_url_rule("/", "root", lambda: "yes")
+
+    app.test_client().get("/")
+
+    assert told == [("root", {"method": "GET", "status": 200, "seconds": 0.5})]
 
 
 def test_spans_without_opentelemetry_are_refused_by_name(monkeypatch):

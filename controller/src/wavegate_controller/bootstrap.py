@@ -16,7 +16,7 @@ import uvicorn
 from a2wsgi import WSGIMiddleware
 from flask import Flask, Response
 
-from wavegate_controller.api import HEALTH, make_api
+from wavegate_controller.api import HEALTH, make_api, tell_requests
 from wavegate_controller.clock import SystemClock
 from wavegate_controller.config import Config
 from wavegate_controller.delivery import (
@@ -355,6 +355,7 @@ def make_webhooks(config: Config) -> Webhooks:
 def make_flask(services: Services, recorder: PrometheusRecorder, config: Config) -> Flask:
     """The control plane: API and pages; own health and metrics, which every process shows."""
     app = Flask(__name__, static_folder=None)
+    tell_requests(app, recorder.requested)
     # Documents are written in the order that people read them.
     cast("Any", app.json).sort_keys = False
     identity = make_identity(services, config)

@@ -36,6 +36,8 @@ _log: Final = logging.getLogger("wavegate")
 _TICK_BUCKETS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 #: Beyond the longest wait that is usual, all is one.
 _QUERY_BUCKETS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+#: Few, since there is one of each for every operation that is used.
+_REQUEST_BUCKETS: Final = (0.025, 0.1, 0.5, 2.5)
 
 
 class PrometheusRecorder:
@@ -165,6 +167,19 @@ class PrometheusRecorder:
             "How long the oldest message that waits has waited.",
             registry=self._registry,
         )
+        self._requests = Counter(
+            "wavegate_controller_requests",
+            "Requests to the API and the pages, by operation, method and class of status.",
+            ("operation", "method", "status"),
+            registry=self._registry,
+        )
+        self._request_seconds = Histogram(
+            "wavegate_controller_request_seconds",
+            "Time until such a request was answered, by operation.",
+            ("operation",),
+            buckets=_REQUEST_BUCKETS,
+            registry=self._registry,
+        )
         self._audit = Gauge(
             "wavegate_controller_audit_entries", "Entries of the audit; it never falls.", registry=self._registry
         )
@@ -172,6 +187,11 @@ class PrometheusRecorder:
     def revision_delivered(self, environment: str, seconds: float) -> None:
         """Count that a revision came into use at a client."""
         self._delivery.labels(environment=environment).observe(seconds)
+
+    def requested(self, operation: str, *, method: str, status: int, seconds: float) -> None:
+        """Count a request to the control plane."""
+        self._requests.labels(operation=operation, method=method, status=f"{status // 100}xx").inc()
+        self._request_seconds.labels(operation=operation).observe(seconds)
 
     def show_connected(self, clients: Callable[[], Mapping[str, int]]) -> None:
         """Show how many clients each environment has."""
