@@ -30,7 +30,7 @@ test: check prometheus chromium ## Run all checks and all tests but the slow one
 test-node: .venv/.dev ## Test with OpenFeature's providers for JavaScript, and run the example in Node
 	$(BIN)/python tests/node/run.py
 
-test-all: check prometheus alertmanager chromium .tools/docs/.made ## Run all checks and all tests, the slow ones too
+test-all: check prometheus alertmanager chromium .tools/docs/.made .tools/deploy/.made ## Run all checks and all tests, the slow ones too
 	$(BIN)/python -m pytest -n 2 --dist loadgroup $(ARGS)
 
 check: .venv/.dev ## Check format, style, types and layers

@@ -1,6 +1,7 @@
-"""The configuration that we give for nginx, under a real one."""
+"""The configurations that we give for nginx and Envoy, under real ones."""
 
 import re
+import shutil
 import socket
 import subprocess
 from pathlib import Path
@@ -9,10 +10,10 @@ import pytest
 import requests
 
 from support.data_plane import KEY, DataPlane, following
-from support.debian import tool
+from support.debian import TOOLS, tool
 from support.waiting import wait_until
 
-CONFIGURATION = Path(__file__).parents[2] / "deploy" / "nginx.conf"
+DEPLOY = Path(__file__).parents[2] / "deploy"
 AUTHORISED = {"Authorization": f"Bearer {KEY}"}
 
 pytestmark = pytest.mark.slow
@@ -35,28 +36,44 @@ def plane():
         yield plane
 
 
-@pytest.fixture
-def proxy(plane, tmp_path):
-    nginx = tool("nginx", "usr/sbin/nginx", "nginx")
-    if nginx is None:
-        pytest.skip("there is no nginx here, and no apt to fetch it with")
+@pytest.fixture(params=["nginx", "envoy"])
+def proxy(request, plane, tmp_path):
     port = free_port()
-    text = CONFIGURATION.read_text(encoding="utf-8")
-    text = text.replace("127.0.0.1:8080", f"127.0.0.1:{plane.port}").replace("listen 8088", f"listen 127.0.0.1:{port}")
-    # Where nginx may write without being root.
-    places = "".join(
-        f"    {name}_temp_path {tmp_path / name};\n" for name in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
-    )
-    written = tmp_path / "nginx.conf"
-    written.write_text(re.sub(r"^http \{\n", f"daemon off;\nhttp {{\n{places}", text, flags=re.MULTILINE))
-    command = [*nginx, "-c", written, "-p", tmp_path, "-e", "stderr"]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+    command = {"nginx": nginx, "envoy": envoy}[request.param](tmp_path, port, upstream=plane.port)
+    log = tmp_path / "log.txt"
+    with log.open("w") as written, subprocess.Popen(command, stdout=written, stderr=written) as process:
         try:
             wait_until(lambda: process.poll() is not None or answers(port))
-            assert process.poll() is None, process.stderr.read()
+            assert process.poll() is None, log.read_text()
             yield Proxy(port)
         finally:
             process.terminate()
+
+
+def nginx(place, port, *, upstream):
+    program = tool("nginx", "usr/sbin/nginx", "nginx")
+    if program is None:
+        pytest.skip("there is no nginx here, and no apt to fetch it with")
+    text = (DEPLOY / "nginx.conf").read_text(encoding="utf-8")
+    text = text.replace("127.0.0.1:8080", f"127.0.0.1:{upstream}").replace("listen 8088", f"listen 127.0.0.1:{port}")
+    # Where nginx may write without being root.
+    places = "".join(
+        f"    {name}_temp_path {place / name};\n" for name in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+    )
+    written = place / "nginx.conf"
+    written.write_text(re.sub(r"^http \{\n", f"daemon off;\nhttp {{\n{places}", text, flags=re.MULTILINE))
+    return [*program, "-c", written, "-p", place, "-e", "stderr"]
+
+
+def envoy(place, port, *, upstream):
+    program = shutil.which("envoy") or shutil.which(TOOLS / "deploy" / "bin" / "envoy")
+    if program is None:
+        pytest.skip("there is no Envoy here; `make check-deploy` fetches it")
+    text = (DEPLOY / "envoy" / "envoy.yaml").read_text(encoding="utf-8")
+    text = text.replace("address: 0.0.0.0, port_value: 8088", f"address: 127.0.0.1, port_value: {port}")
+    written = place / "envoy.yaml"
+    written.write_text(text.replace("port_value: 8080", f"port_value: {upstream}"))
+    return [program, "-c", written, "--disable-hot-restart", "--concurrency", "1"]
 
 
 def answers(port):
