@@ -28,4 +28,4 @@ def test_wheels_that_are_built_here_are_light_serve_and_upgrade(tmp_path):
     )
 
     assert tried.returncode == 0, tried.stdout + tried.stderr
-    assert tried.stdout.count("ok  ") == 3
+    assert tried.stdout.count("ok  ") == 4
