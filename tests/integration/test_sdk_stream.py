@@ -285,12 +285,17 @@ def random_flags(chance, flags):
     return flags
 
 
-def test_after_any_sequence_of_changes_every_connected_client_has_the_newest(plane, make_client):
-    """Bursts, pauses and losses, over real connections; the thousand of them without any are in tests/unit."""
+@pytest.mark.parametrize("sequences", [30, pytest.param(1000, marks=pytest.mark.slow)])
+def test_after_any_sequence_of_changes_every_connected_client_has_the_newest(
+    plane, make_client, monkeypatch, sequences
+):
+    """Bursts, pauses and losses, over real connections; as many without any are in tests/unit."""
+    # A client may come while the keys are away.
+    monkeypatch.setattr("wavegate.client.poller._AFTER_REFUSAL", 0.05)
     chance = random.Random(11)
     clients = [make_client(plane, poll_interval=0.05) for _ in range(4)]
     revision, flags = 1, {}
-    for _ in range(30):
+    for _ in range(sequences):
         for _ in range(chance.randint(1, 8)):
             revision += 1
             flags = random_flags(chance, flags)

@@ -197,6 +197,40 @@ def test_a_client_that_stops_reading_delays_nobody_and_is_brought_up_to_date_whe
         assert missed > 100
 
 
+def test_a_client_that_takes_nothing_is_cut_off_and_holds_a_bounded_part_of_the_memory(plane, monkeypatch):
+    monkeypatch.setattr("wavegate_controller.delivery.channel._PATIENCE", 0.5)
+    with following(plane, receive_buffer=4096), following(plane) as good:
+        good.until(1)
+        wait_until(lambda: plane.streams() == 2)
+        held = 0
+        for revision in range(2, 10_000):
+            if plane.streams() == 1:
+                break
+            plane.publish(revision, variants={"on": True, "off": "x" * 20_000 + str(revision)})
+            good.until(revision)
+            held = max([held, *(each.transport.get_write_buffer_size() for each in plane.followers())])
+
+        assert plane.streams() == 1
+        assert 20_000 < held < 200_000
+        plane.publish(revision)
+        good.until(revision)
+
+
+def test_a_client_that_does_not_take_an_answer_is_dropped(plane):
+    plane.publish(2, variants={"on": True, "off": "x" * 10_000_000})
+    plane.keep_alive(0.1)
+    with socket.socket() as slow:
+        slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        slow.settimeout(20)
+        slow.connect(("127.0.0.1", plane.port))
+        slow.sendall(f"GET /sdk/v1/ruleset HTTP/1.1\r\nHost: here\r\nAuthorization: Bearer {KEY}\r\n\r\n".encode())
+        begun = slow.recv(1)
+        wait_until(lambda: plane.connections() == 0, timeout=20)
+
+        assert begun
+        assert len(_read_all(slow)) < 10_000_000
+
+
 def test_a_revision_does_not_wait_until_all_were_asked_whether_they_have_the_one_before(plane, monkeypatch):
     monkeypatch.setattr("wavegate_controller.delivery.channel._ASKED_PER_SECOND", 0.001)
     with following(plane, Wavegate_Instance="0" * 32) as follower:

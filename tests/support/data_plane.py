@@ -61,6 +61,13 @@ class Serving:
         self._thread.start()
         wait_until(lambda: self._server.started)
 
+    def keep_alive(self, seconds):
+        """For connections that are opened from now on."""
+        self._server.config.timeout_keep_alive = seconds
+
+    def connections(self):
+        return len(self._server.server_state.connections)
+
     def close(self):
         self._server.should_exit = True
         self._thread.join(20)
@@ -98,9 +105,18 @@ class DataPlane:
         self.hub.publish(ruleset)
         return ruleset
 
-    def streams(self, environment="production"):
+    def followers(self, environment="production"):
         channel = self.hub.channel(environment)
-        return 0 if channel is None else len(channel.streams)
+        return [] if channel is None else list(channel.streams)
+
+    def streams(self, environment="production"):
+        return len(self.followers(environment))
+
+    def keep_alive(self, seconds):
+        self._serving.keep_alive(seconds)
+
+    def connections(self):
+        return self._serving.connections()
 
     def close(self):
         self._serving.close()

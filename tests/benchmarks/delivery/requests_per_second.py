@@ -234,7 +234,17 @@ def report(found: dict[str, dict[str, Figures]], *, measured: bool) -> None:
     """A table for docs/benchmarks.md."""
     whose = "Unleash 7.6.5" if measured else "Unleash, published"
     print(f"load: {os.getloadavg()}\n")
-    head = ("request", "a second", "median, p99", "processor, µs", whose, "its p99", "its processor, µs", "times", "by processor")
+    head = (
+        "request",
+        "a second",
+        "median, p99",
+        "processor, µs",
+        whose,
+        "its p99",
+        "its processor, µs",
+        "times",
+        "by processor",
+    )
     print("| " + " | ".join(head) + " |")
     print("|---" + "|---:" * (len(head) - 1) + "|")
     for name, row in found.items():
