@@ -120,6 +120,9 @@ def test_a_manual_wave_is_approved_or_rejected_with_a_reason(controller, page, a
 
     expect(page.locator("#approval")).to_contain_text("asks for approval")
     axe(page)
+    page.get_by_role("link", name="Read the review, and decide").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Review of wave 1")
+    axe(page)
     page.get_by_label("Why", exact=True).fill("reads well")
     page.get_by_role("button", name="Approve", exact=True).click()
 

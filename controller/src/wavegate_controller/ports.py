@@ -16,7 +16,7 @@ from wavegate_controller.domain.claim import Claim
 from wavegate_controller.domain.configuration import Applied, Name
 from wavegate_controller.domain.counts import CounterSelector
 from wavegate_controller.domain.credential import Credential, Kind
-from wavegate_controller.domain.decision import Decision
+from wavegate_controller.domain.decision import Decision, DecisionReason
 from wavegate_controller.domain.delivery import ConnectedClient, DeliveredRevision, FleetNews
 from wavegate_controller.domain.environment import Environment
 from wavegate_controller.domain.flag import Flag
@@ -34,7 +34,7 @@ from wavegate_controller.domain.notification import (
 from wavegate_controller.domain.passport import Passport
 from wavegate_controller.domain.publication import PublishedRuleset
 from wavegate_controller.domain.receipt import Progress, Receipt
-from wavegate_controller.domain.record import DecisionRecord
+from wavegate_controller.domain.record import DecisionRecord, Hold
 from wavegate_controller.domain.rollout import Rollout, State
 from wavegate_controller.domain.tally import Tally
 from wavegate_controller.domain.throttle import Failures
@@ -489,6 +489,12 @@ class DecisionRepository(Protocol):
         """The newest of each rollout, of those that have one; with `moves_only`, which is no hold."""
         ...
 
+    def holds(
+        self, rollout_id: str, reasons: Sequence[DecisionReason], *, since: datetime, until: datetime
+    ) -> Sequence[Hold]:
+        """Those for one of these reasons, oldest first, from the first moment to the last."""
+        ...
+
 
 class RulesetRepository(Protocol):
     """Every revision that was ever published."""
@@ -578,8 +584,10 @@ class AlertRepository(Protocol):
         """A new one; raises StaleVersion when somebody else was faster."""
         ...
 
-    def list(self, environment: str, *, limit: int, before: int | None = None) -> Sequence[AlertRecord]:
-        """Newest first; with `before`, those with a smaller id."""
+    def list(
+        self, environment: str, *, limit: int, before: int | None = None, flag: str | None = None
+    ) -> Sequence[AlertRecord]:
+        """Newest first; with `before`, those with a smaller id; with `flag`, those that name it."""
         ...
 
 
@@ -721,6 +729,7 @@ class FeedbackFilter:
     """Which answers are wanted; None is any.
 
     Attributes:
+        since: given from then on.
         until: given up to then.
     """
 
@@ -729,6 +738,7 @@ class FeedbackFilter:
     variant: str | None = None
     thumbs_up: bool | None = None
     with_comment: bool = False
+    since: datetime | None = None
     until: datetime | None = None
 
 

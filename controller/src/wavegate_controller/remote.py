@@ -259,6 +259,10 @@ class RemoteController:
         """What lint finds in the gates of a rollout."""
         return self._ask("GET", f"rollouts/{_segment(reference)}/findings")
 
+    def review(self, reference: str, *, wave: int | None = None, decision: int | None = None) -> Document:
+        """The review of a wave, or what the person saw who took a decision."""
+        return self._ask("GET", f"rollouts/{_segment(reference)}/review", query={"wave": wave, "decision": decision})
+
     def comparison(self, reference: str) -> Document:
         """What a dry run would have done, beside what was done."""
         return self._ask("GET", f"rollouts/{_segment(reference)}/comparison")

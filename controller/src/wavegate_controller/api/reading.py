@@ -49,6 +49,22 @@ class StartIt(Raise):
     despite_lint: str = Field(default="", description="Why to start it although lint finds errors in its gates.")
 
 
+class Approve(Raise):
+    """That the next wave may open, signed, and what was read before."""
+
+    model_config = examples(
+        {
+            "actor": "ada",
+            "comment": "as good as the old model, and nobody complains",
+            "review": "117.5f0c6a9b1e2d3c48.8d1b7f2e9a3c4d50.1c2d3e4f5a6b7c8d.4f53cda18c2baa0c.90a1b2c3d4e5f607",
+        }
+    )
+
+    review: str | None = Field(
+        default=None, description="The `digest` of the review that was read; refused when that is over."
+    )
+
+
 class PinIt(Act):
     """Where to hold a rollout, signed."""
 

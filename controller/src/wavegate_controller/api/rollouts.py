@@ -9,7 +9,17 @@ from pydantic import Field
 
 from wavegate_controller.api.operations import Handler, Operations
 from wavegate_controller.api.paging import Page, PageQuery, page
-from wavegate_controller.api.reading import Act, Judged, PinIt, Raise, SignedPlan, SignedRollout, StartIt
+from wavegate_controller.api.reading import (
+    Act,
+    Approve,
+    Judged,
+    PinIt,
+    Query,
+    Raise,
+    SignedPlan,
+    SignedRollout,
+    StartIt,
+)
 from wavegate_controller.documents import decision_to_document, rollout_to_document
 from wavegate_controller.documents.outlooks import (
     comparison_to_document,
@@ -22,6 +32,7 @@ from wavegate_controller.documents.shown import (
     DecisionShown,
     LintShown,
     NextWaveShown,
+    ReviewShown,
     RolloutShown,
     StartedShown,
 )
@@ -30,7 +41,7 @@ from wavegate_controller.domain.errors import Conflict, EventRefused, Invalid, N
 from wavegate_controller.domain.foresight.findings import LintRefused
 from wavegate_controller.domain.transitions import REQUESTS, Event
 from wavegate_controller.domain.verdict import VerdictKind
-from wavegate_controller.service import dry_runs, linted, queries, reasons
+from wavegate_controller.service import dry_runs, linted, queries, reasons, reviews
 from wavegate_controller.service import rollouts as service
 from wavegate_controller.service.linting import gates_without_findings
 from wavegate_controller.service.queries import RolloutView
@@ -69,6 +80,15 @@ class DecisionsQuery(PageQuery):
 
     before: int | None = Field(default=None, ge=1, le=_LARGEST_ID, description="Older than the decision of this id.")
     moves_only: bool = Field(default=False, description="Without the holds.")
+
+
+class ReviewQuery(Query):
+    """Which review."""
+
+    wave: int | None = Field(default=None, ge=1, le=1000, description="Number of the wave; by default the newest.")
+    decision: int | None = Field(
+        default=None, ge=1, le=_LARGEST_ID, description="Instead: as the person saw it who took this decision."
+    )
 
 
 @rollouts.get("/rollouts", "List rollouts, newest first", answer=Page[RolloutShown])
@@ -115,6 +135,13 @@ def forecast_rollout(services: Services, by: Principal, reference: str) -> Respo
     """An hour of it beside stable, going by what this wave has counted at its latest look."""
     view = queries.rollout_view(services, reference, by=by)
     return forecast_to_document(view.rollout, queries.forecast_of(view))
+
+
+@rollouts.get("/rollouts/{reference}/review", "Show the review of a wave", answer=ReviewShown, problems=[Conflict])
+def review_rollout(services: Services, by: Principal, reference: str, query: ReviewQuery) -> ResponseReturnValue:
+    """What whoever decides about the next wave has to have seen, and what an approval signs by its digest."""
+    rollout = queries.rollout_view(services, reference, by=by).rollout
+    return dict(reviews.get_review(services, rollout.id, by=by, wave=query.wave, decision=query.decision))
 
 
 @rollouts.get(
@@ -222,7 +249,11 @@ def _declare(event: Event, summary: str) -> None:
         override = body.override_freeze
         return _act(services, reference, event, by=by, comment=body.comment, override_freeze=override)
 
-    handler: Handler = act_raising if event in _RAISING else act
+    def approve(services: Services, by: Principal, reference: str, body: Approve) -> ResponseReturnValue:
+        signed = {"comment": body.comment, "override_freeze": body.override_freeze, "review": body.review}
+        return _act(services, reference, event, by=by, **signed)
+
+    handler: Handler = approve if event is Event.APPROVE else act_raising if event in _RAISING else act
     handler.__name__ = f"{event}_rollout"
     handler.__doc__ = "Refused with the state unchanged where the state does not take it."
     path = f"/rollouts/{{reference}}/{event}"

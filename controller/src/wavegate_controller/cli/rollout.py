@@ -11,6 +11,8 @@ from wavegate_controller.cli.session import Session, may_override, overriding, s
 from wavegate_controller.cli.watching import watch_all, watch_one
 from wavegate_controller.clock import SystemClock
 from wavegate_controller.documents import RolloutDocument, parse_text, plan_to_document
+from wavegate_controller.documents.markup import to_page
+from wavegate_controller.documents.review_texts import review_to_markdown
 from wavegate_controller.domain.transitions import Event
 from wavegate_controller.remote import Document
 from wavegate_controller.terminal import (
@@ -168,6 +170,26 @@ def forecast(session: Session, reference: str) -> None:
 
 @rollout.command
 @click.argument("reference")
+@click.option("--wave", type=click.IntRange(min=1), help="Its number; by default the newest.")
+@click.option("--decision", type=click.IntRange(min=1), metavar="ID", help="As the person saw it who decided that.")
+@click.option("--html", "as_html", is_flag=True, help="A page of HTML instead, to be sent or printed.")
+@speaks_to_controller
+def review(session: Session, *, reference: str, wave: int | None, decision: int | None, as_html: bool) -> None:
+    """What an approver of the next wave signs, as Markdown."""
+    if as_html and session.as_json:
+        raise Misused("give either --html or --json")
+    if wave is not None and decision is not None:
+        raise Misused("give either --wave or --decision")
+    document = session.controller.review(reference, wave=wave, decision=decision)
+    text = review_to_markdown(document)
+    if as_html:
+        click.echo(to_page(text), nl=False)
+    else:
+        session.show(document, text.rstrip("\n"))
+
+
+@rollout.command
+@click.argument("reference")
 @speaks_to_controller
 def compare(session: Session, reference: str) -> None:
     """What a dry run would have done, beside what people did."""
@@ -290,16 +312,17 @@ def _act(event: Event, sentence: str) -> click.Command:
     @speaks_to_controller
     def act(
         session: Session,
+        /,
         *,
         reference: str,
         name: str | None,
         comment: str,
         override_freeze: bool = False,
-        percent: float | None = None,
         despite_lint: str = "",
+        **options: Any,
     ) -> None:
-        further = overriding(override_freeze) | in_spite(despite_lint)
-        further |= {} if percent is None else {"percent": percent}
+        given = {name: value for name, value in options.items() if value is not None}
+        further = overriding(override_freeze) | in_spite(despite_lint) | given
         actor = session.signature(name)
         document = session.controller.act(reference, event, actor=actor, comment=comment, **further)
         _show(session, document)
@@ -308,6 +331,9 @@ def _act(event: Event, sentence: str) -> click.Command:
         act = may_override(act)
     if event is Event.START:
         act = despite(act)
+    if event is Event.APPROVE:
+        read = "Digest of the review that was read; refused when that is over."
+        act = click.option("--review", metavar="DIGEST", help=read)(act)
     if event is Event.PIN:
         act = click.option("--percent", type=float, help="Of the wave to hold; by default the present one.")(act)
     command: Callable[..., click.Command] = click.command(event.replace("_", "-"), help=sentence)

@@ -18,6 +18,7 @@ from wavegate_controller.domain.difference import Cause
 from wavegate_controller.domain.foresight.dry_run import Outcome as DryRunOutcome
 from wavegate_controller.domain.foresight.findings import Rule, Severity
 from wavegate_controller.domain.guardrail import Interval, MetricKind, Outcome, Reason, Totals
+from wavegate_controller.domain.review import IncidentKind
 from wavegate_controller.domain.rollout import PauseReason, State
 from wavegate_controller.domain.staleness import StaleReason
 from wavegate_controller.domain.transitions import Event
@@ -64,6 +65,7 @@ class DecisionShown(Shown):
     revision: int = Field(description="Of the ruleset in force after it.")
     verdicts: list[VerdictShown]
     would: Event | None = Field(description="What would have happened without a dry run; `tick` would have held.")
+    review: str | None = Field(description="Digest of the review that was signed; null where none was.")
 
 
 class ForecastShown(Shown):
@@ -588,3 +590,108 @@ class FeedbackShown(Shown):
     is_erased: bool = Field(description="Whether its comment was taken away.")
     source: Source = Field(description="Who brought it; the thumbs of an `app` are in its own counters.")
     at: datetime
+
+
+class ReviewedWaveShown(Shown):
+    """One time in a wave."""
+
+    number: int
+    of: int
+    percent: float = Field(description="Of the users.")
+    since: datetime
+    until: datetime | None = Field(description="When it was left; null while it is not.")
+
+
+class ReviewedGateShown(Shown):
+    """What a gate said last, its value beside its limit."""
+
+    name: str
+    rule: str = Field(description="What would stop the rollout, and what lets it go on.")
+    verdict: VerdictKind | None = Field(description="Null before the first look.")
+    reason: str | None
+    sentence: str
+    value: float | None
+    limit: float | None
+    candidate: float | None = Field(description="Counted for each request of the candidate, in `unit`.")
+    stable: float | None
+    unit: str
+    figures: dict[str, float]
+
+
+class IncidentShown(Shown):
+    """What happened in a wave."""
+
+    kind: IncidentKind
+    since: datetime
+    until: datetime | None = Field(description="Null while it lasts, and for what takes no time.")
+    sentence: str
+    by: str
+
+
+class AnswersShown(Shown):
+    """Answers that are kept one by one; the thumbs that apps count themselves are in their counters."""
+
+    variant: str
+    up: int
+    down: int
+
+
+class CommentShown(Shown):
+    """What a person said in this wave."""
+
+    id: int
+    at: datetime
+    variant: str
+    thumbs_up: bool
+    comment: str = Field(description="Text as it was typed; it may look like HTML, and is none.")
+    is_erased: bool = Field(description="Whether the words were taken away, or are no longer kept.")
+
+
+class CostShown(Shown):
+    """What was counted so far in this wave."""
+
+    gate: str
+    what: str
+    candidate: float = Field(description="All that the candidate took.")
+    more: float | None = Field(description="Than stable would have taken for the same requests.")
+
+
+class SignedReviewShown(Shown):
+    """A decision about a wave, and its signature."""
+
+    decision: int
+    at: datetime
+    actor: str
+    event: Event
+    sentence: str
+    comment: str
+    review: str | None = Field(description="Digest of what they had before them.")
+    was_read: bool = Field(description="Whether they have named it.")
+
+
+class ReviewShown(Shown):
+    """A wave as whoever decides about the next one sees it."""
+
+    rollout: str
+    flag: str
+    environment: str
+    candidate: str
+    stable: str
+    state: State
+    wave: ReviewedWaveShown
+    is_open: bool = Field(description="Whether the rollout is in that wave.")
+    plan: PlanDocument
+    gates: list[ReviewedGateShown]
+    judged_at: datetime | None = Field(description="When the gates said so.")
+    judged_by: int | None = Field(description="Id of the decision that they said so for.")
+    incidents: list[IncidentShown] = Field(description="Oldest first.")
+    answers: list[AnswersShown]
+    comments: list[CommentShown] = Field(description="The newest hundred, the newest first.")
+    further_comments: int
+    costs: list[CostShown]
+    next: NextWaveShown | None = Field(description="An hour of the next wave; null where nothing can be said.")
+    approvals: ApprovalsShown | None
+    decided: list[SignedReviewShown] = Field(description="Oldest first.")
+    digest: str = Field(description="By which it is signed: `review` of an approval.")
+    at: datetime = Field(description="When it was read.")
+    is_kept: bool = Field(description="Whether it is shown as it was signed, not as it is.")

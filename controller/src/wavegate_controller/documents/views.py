@@ -88,6 +88,7 @@ def decision_to_document(record: DecisionRecord) -> dict[str, Any]:
         "revision": record.revision,
         "verdicts": [dict(verdict) for verdict in record.verdicts],
         "would": None if record.would is None else record.would.value,
+        "review": None if record.review is None else record.review["digest"],
     }
 
 

@@ -1,7 +1,7 @@
 """The record of what happened to a rollout: who or what moved it, why, on what evidence."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -36,6 +36,8 @@ class DecisionRecord:
         unwatched: how long nobody had looked.
         circumstances: what held it beside its evidence.
         would: what would have happened without a dry run.
+        review: what the person had before them who decided about the next wave, as a document, its digest and
+            whether they had named it; None for all other decisions.
     """
 
     rollout_id: str
@@ -60,7 +62,32 @@ class DecisionRecord:
     unwatched: timedelta = timedelta(0)
     circumstances: Circumstances = CLEAR
     would: Event | None = None
+    review: Mapping[str, Any] | None = None
     id: int = 0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Hold:
+    """When, and why, a look moved nothing; as much of its record as a list of thousands needs."""
+
+    at: datetime
+    reason: DecisionReason
+    sentence: str
+
+
+def as_it_was(rollout: Rollout, record: DecisionRecord) -> Rollout:
+    """The rollout as that decision found it."""
+    return replace(
+        rollout,
+        state=record.state_before,
+        pause_reason=record.pause_reason_before,
+        wave=record.wave_before,
+        wave_since=record.wave_since,
+        evidence_since=record.evidence_since,
+        pin=record.pin_before,
+        final_bake_since=record.final_bake_since,
+        unwatched=record.unwatched,
+    )
 
 
 def record(

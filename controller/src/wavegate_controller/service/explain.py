@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final
 
@@ -12,7 +12,7 @@ from wavegate_controller.domain.decision import Decision, decide
 from wavegate_controller.domain.guarding import entries
 from wavegate_controller.domain.guardrail import Assessment, explain, fold
 from wavegate_controller.domain.measurement import Measurement
-from wavegate_controller.domain.record import RECONCILER, DecisionRecord, verdict_to_document
+from wavegate_controller.domain.record import RECONCILER, DecisionRecord, as_it_was, verdict_to_document
 from wavegate_controller.domain.rollout import Rollout
 from wavegate_controller.service.queries import FlagStory, FlagView, RolloutView
 from wavegate_controller.service.services import Services
@@ -56,7 +56,7 @@ def explain_decision(services: Services, decision_id: int, *, by: Principal) -> 
     """
     with services.store.transaction() as work:
         record = work.decisions.get(decision_id)
-        rollout = _as_it_was(work.rollouts.get(record.rollout_id), record)
+        rollout = as_it_was(work.rollouts.get(record.rollout_id), record)
         by.require(Permission.READ, rollout.environment)
         if record.actor != RECONCILER or rollout.wave_since is None or rollout.evidence_since is None:
             return Explanation(record=record, again=None, assessment=None)
@@ -85,7 +85,7 @@ def story_of(services: Services, explanation: Explanation, *, by: Principal) -> 
     with services.store.transaction() as work:
         stored = work.rollouts.get(record.rollout_id)
         by.require(Permission.READ, stored.environment)
-        rollout = _as_it_was(stored, record)
+        rollout = as_it_was(stored, record)
         flag = work.flags.get(stored.environment, stored.flag_key)
         decisions = work.decisions.list(stored.id, limit=_LOOKS_TOLD, before=record.id + 1)
         lately = record.at - max(_TOLD, _LOOKS_TOLD * stored.plan.interval)
@@ -103,20 +103,6 @@ def story_of(services: Services, explanation: Explanation, *, by: Principal) -> 
         measurements=measured,
     )
     return rollout, story
-
-
-def _as_it_was(rollout: Rollout, record: DecisionRecord) -> Rollout:
-    return replace(
-        rollout,
-        state=record.state_before,
-        pause_reason=record.pause_reason_before,
-        wave=record.wave_before,
-        wave_since=record.wave_since,
-        evidence_since=record.evidence_since,
-        pin=record.pin_before,
-        final_bake_since=record.final_bake_since,
-        unwatched=record.unwatched,
-    )
 
 
 def _without_query(verdict: Mapping[str, Any]) -> dict[str, Any]:

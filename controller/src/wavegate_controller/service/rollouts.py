@@ -1,9 +1,9 @@
 """What a person may ask of a rollout. The reconciler's own moves are in `reconcile`."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Final
 
 from wavegate_controller.documents import PlanChange, RolloutDocument, plan_to_document
 from wavegate_controller.domain.access import Kind, Permission, Principal
@@ -30,6 +30,7 @@ from wavegate_controller.service.measure import threshold_query
 from wavegate_controller.service.notifications import tell
 from wavegate_controller.service.publish import next_revision
 from wavegate_controller.service.readiness import red_checks
+from wavegate_controller.service.reviewing import seen_then
 from wavegate_controller.service.services import Services
 from wavegate_controller.service.stages import check_may_scale
 from wavegate_controller.service.templates import find_template
@@ -40,6 +41,8 @@ NEEDS_A_COMMENT = frozenset({Event.PROMOTE, Event.APPROVE, Event.REJECT, Event.R
 _SIGNED_FOR = frozenset({Event.PROMOTE, Event.APPROVE, Event.REJECT})
 #: Requests that may raise exposure: they wait for what other flags must do first.
 GOES_ON = frozenset({Event.START, Event.PROMOTE, Event.APPROVE, Event.RESTART, Event.UNDO})
+#: Requests by which a person decides about the next wave: kept with the review of this one.
+REVIEWED: Final = _SIGNED_FOR
 #: For how long a roll back can be taken back. Later it is a new beginning, which is a new test.
 UNDO_WITHIN = timedelta(minutes=10)
 
@@ -205,6 +208,7 @@ def act(
     comment: str = "",
     weight: int | None = None,
     override_freeze: bool = False,
+    review: str | None = None,
 ) -> Rollout:
     """Do what a person asks, or refuse and change nothing.
 
@@ -216,18 +220,29 @@ def act(
         comment: the person's reason; required where exposure rises outside the plan, and where the plan is held.
         weight: for a pin, of the wave to hold, in 1/100,000; the present one by default.
         override_freeze: raise exposure although a freeze window holds; an admin's, signed with a reason.
+        review: digest of the review of the present wave that they have read; an approval of another one is refused.
 
     Raises:
         NotFound: there is no such rollout.
         EventRefused: the state does not take this event.
         Invalid: a required reason is missing, or whoever signs may not.
-        Conflict: another rollout of the flag is under way, a freeze window holds, or another flag comes first.
+        Conflict: another rollout of the flag is under way, a freeze window holds, another flag comes first, or the
+            review is not the one that was read.
         LintRefused: its gates cannot do what they are there for, and it would start.
         Forbidden: they may not.
     """
-    if event is Event.START and weight is None:
+    if event is Event.START and weight is None and review is None:
         return start(services, rollout_id, by=by, comment=comment, override_freeze=override_freeze)[0]
-    return _act(services, rollout_id, event, by=by, comment=comment, weight=weight, override_freeze=override_freeze)
+    return _act(
+        services,
+        rollout_id,
+        event,
+        by=by,
+        comment=comment,
+        weight=weight,
+        override_freeze=override_freeze,
+        review=review,
+    )
 
 
 def _act(  # noqa: PLR0913 - each is named where it is given
@@ -241,6 +256,7 @@ def _act(  # noqa: PLR0913 - each is named where it is given
     override_freeze: bool = False,
     remark: str = "",
     version: int | None = None,
+    review: str | None = None,
 ) -> Rollout:
     """The same; with a remark behind its sentence, and of that version only."""
     comment = comment.strip()
@@ -249,8 +265,7 @@ def _act(  # noqa: PLR0913 - each is named where it is given
     if (event in NEEDS_A_COMMENT or override_freeze) and not comment:
         what = f"{event} in a freeze window" if override_freeze else event
         raise Invalid("comment", f"is empty, but {what} is signed with a reason", "why, in a few words")
-    if weight is not None and event is not Event.PIN:
-        raise Invalid("percent", f"is given, but {event} goes by the plan", "no percent, or pin")
+    _check_given(event, weight=weight, review=review)
     now = services.clock.now()
     with services.store.transaction() as work:
         before = work.rollouts.get(rollout_id)
@@ -286,6 +301,7 @@ def _act(  # noqa: PLR0913 - each is named where it is given
             sentence=sentence,
         )
         circumstances = Circumstances(frozen=frozen, red_checks=red)
+        seen = seen_then(work, before, event, review=review, now=now) if event in REVIEWED else None
         ruleset = commit(
             work,
             decision,
@@ -295,11 +311,20 @@ def _act(  # noqa: PLR0913 - each is named where it is given
             by=by,
             comment=comment,
             circumstances=circumstances,
+            review=seen,
         )
     if ruleset:
         services.sink.publish(ruleset)
     services.recorder.decided(after, decision)
     return after
+
+
+def _check_given(event: Event, *, weight: int | None, review: str | None) -> None:
+    """Refuse what this event has no use for."""
+    if weight is not None and event is not Event.PIN:
+        raise Invalid("percent", f"is given, but {event} goes by the plan", "no percent, or pin")
+    if review is not None and event not in REVIEWED:
+        raise Invalid("review", f"is given, but {event} signs none", "no review, or approve, reject or promote")
 
 
 def can_undo(rollout: Rollout, moved: DecisionRecord | None, *, now: datetime) -> bool:
@@ -426,6 +451,7 @@ def commit(  # noqa: PLR0913 - each is named where it is given
     comment: str = "",
     circumstances: Circumstances = CLEAR,
     judged: Rollout | None = None,
+    review: Mapping[str, Any] | None = None,
 ) -> PublishedRuleset | None:
     """Save the rollout, the ruleset revision if exposure changed, and the record: all in the caller's transaction.
 
@@ -442,6 +468,7 @@ def commit(  # noqa: PLR0913 - each is named where it is given
         comment: the person's reason.
         circumstances: what else it was decided on.
         judged: the rollout that was looked at, if a person has moved it meanwhile.
+        review: what the person had before them, as `seen_then` gives it.
     """
     if after.version != before.version:
         work.rollouts.save(after)
@@ -451,18 +478,17 @@ def commit(  # noqa: PLR0913 - each is named where it is given
     latest = ruleset or work.rulesets.latest(after.environment)
     if decision.event is Event.TICK and decision.reason is DecisionReason.CANNOT_MEASURE:
         _tell_of_hold(work, decision, after, by=by, now=now)
-    kept = work.decisions.add(
-        record(
-            decision,
-            before=judged or before,
-            after=after,
-            now=now,
-            actor=by.name,
-            comment=comment,
-            circumstances=circumstances,
-            revision=latest.revision if latest else 0,
-        )
+    made = record(
+        decision,
+        before=judged or before,
+        after=after,
+        now=now,
+        actor=by.name,
+        comment=comment,
+        circumstances=circumstances,
+        revision=latest.revision if latest else 0,
     )
+    kept = work.decisions.add(replace(made, review=review))
     if decision.event is not Event.TICK:
         note(
             work,
@@ -479,6 +505,7 @@ def commit(  # noqa: PLR0913 - each is named where it is given
                 "reason": kept.reason,
                 "sentence": kept.sentence,
                 **({} if kept.would is None else {"would": kept.would}),
+                **({} if review is None else {"review": {name: review[name] for name in ("digest", "read")}}),
                 "revision": kept.revision,
                 "verdicts": kept.verdicts,
             },

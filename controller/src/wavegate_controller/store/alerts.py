@@ -36,10 +36,14 @@ class SqlAlerts:
         except IntegrityError:
             raise StaleVersion("alert", record.alert.fingerprint) from None
 
-    def list(self, environment: str, *, limit: int, before: int | None = None) -> Sequence[AlertRecord]:
-        """Newest first; with `before`, those with a smaller id."""
+    def list(
+        self, environment: str, *, limit: int, before: int | None = None, flag: str | None = None
+    ) -> Sequence[AlertRecord]:
+        """Newest first; with `before`, those with a smaller id; with `flag`, those that name it."""
         table = tables.alert
         query = select(table).where(table.c.environment == environment).order_by(table.c.id.desc()).limit(limit)
         if before is not None:
             query = query.where(table.c.id < before)
+        if flag is not None:
+            query = query.where(table.c.flag == flag)
         return [mapping.alert_from_row(row) for row in self.connection.execute(query).mappings()]

@@ -85,6 +85,8 @@ def _is(environment: str, flag_key: str, wanted: FeedbackFilter) -> list[Any]:
             conditions.append(column == value)
     if wanted.with_comment:
         conditions.append(columns.comment != "")
+    if wanted.since is not None:
+        conditions.append(columns.at >= wanted.since)
     if wanted.until is not None:
         conditions.append(columns.at <= wanted.until)
     return conditions

@@ -357,6 +357,7 @@ def decision_to_row(record: DecisionRecord) -> Columns:
         "evidence_since": record.evidence_since,
         "pause_reason_before": None if record.pause_reason_before is None else record.pause_reason_before.value,
         "circumstances": _circumstances_to_document(record),
+        "review": record.review,
     }
 
 
@@ -381,6 +382,7 @@ def decision_from_row(row: RowMapping) -> DecisionRecord:
         wave_since=row["wave_since"],
         evidence_since=row["evidence_since"],
         pause_reason_before=None if row["pause_reason_before"] is None else PauseReason(row["pause_reason_before"]),
+        review=row["review"],
         **_circumstances_from_document(row["circumstances"] or {}),
     )
 

@@ -274,6 +274,7 @@ decision: Final = Table(
     Column("evidence_since", UTCDateTime),
     Column("pause_reason_before", String),
     Column("circumstances", JSON(none_as_null=True)),
+    Column("review", JSON(none_as_null=True)),
     Index(None, "rollout_id", "id"),
     # Pages go by id, so a number that was once given is never given again.
     sqlite_autoincrement=True,

@@ -12,12 +12,13 @@ from uuid import uuid4
 
 from sqlalchemy import Connection, Engine, Select, bindparam, func, insert, select, tuple_, update
 
+from wavegate_controller.domain.decision import DecisionReason
 from wavegate_controller.domain.environment import Environment
 from wavegate_controller.domain.errors import Conflict, NotFound, StaleVersion
 from wavegate_controller.domain.flag import Flag
 from wavegate_controller.domain.measurement import Cursor, Measurement
 from wavegate_controller.domain.publication import PublishedRuleset
-from wavegate_controller.domain.record import DecisionRecord
+from wavegate_controller.domain.record import DecisionRecord, Hold
 from wavegate_controller.domain.rollout import Rollout, State
 from wavegate_controller.domain.transitions import Event
 from wavegate_controller.ports import EVENTS
@@ -317,6 +318,26 @@ class SqlDecisions:
             for row in self.connection.execute(select(table).where(table.c.id.in_(newest))).mappings():
                 found[row["rollout_id"]] = mapping.decision_from_row(row)
         return found
+
+    def holds(
+        self, rollout_id: str, reasons: Sequence[DecisionReason], *, since: datetime, until: datetime
+    ) -> Sequence[Hold]:
+        """Those for one of these reasons, oldest first, from the first moment to the last."""
+        table = tables.decision
+        query = (
+            select(table.c.at, table.c.reason, table.c.sentence)
+            .where(
+                table.c.rollout_id == rollout_id,
+                table.c.event == Event.TICK.value,
+                table.c.reason.in_([each.value for each in reasons]),
+                table.c.at.between(since, until),
+            )
+            .order_by(table.c.id)
+        )
+        return [
+            Hold(at=at, reason=DecisionReason(reason), sentence=sentence)
+            for at, reason, sentence in self.connection.execute(query)
+        ]
 
 
 @dataclass(frozen=True, slots=True)

@@ -170,6 +170,7 @@ def _rollout_commands(view: RolloutView, key: str) -> list[Command]:
             ]
         case State.AWAITING_APPROVAL:
             return [
+                Command(does="What an approver signs", text=f"wavegate rollout review {key}"),
                 command(Event.APPROVE, "Open the next wave", signed=True),
                 command(Event.REJECT, "Stay, paused", signed=True),
                 roll_back,

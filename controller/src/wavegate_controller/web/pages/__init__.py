@@ -15,6 +15,7 @@ from wavegate_controller.web.pages.editing import add_editing
 from wavegate_controller.web.pages.flag import add_flag
 from wavegate_controller.web.pages.overview import add_overview
 from wavegate_controller.web.pages.playground import add_playground
+from wavegate_controller.web.pages.review import add_review
 from wavegate_controller.web.pages.search import add_search
 from wavegate_controller.web.pages.settings import add_settings
 from wavegate_controller.web.pages.stages import add_stages
@@ -29,6 +30,7 @@ PAGES: Final[Sequence[Callable[[Blueprint, Services], None]]] = (
     add_clients,
     add_audit,
     add_decisions,
+    add_review,
     add_editing,
     add_settings,
     add_stages,
