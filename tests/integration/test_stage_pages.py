@@ -7,6 +7,8 @@ from flask import Flask
 
 from support import control_plane
 from support.people import identity
+from wavegate_controller.delivery import Hub
+from wavegate_controller.domain.delivery import ConnectedClient
 from wavegate_controller.web import make_web
 
 KEY = "ai-summaries"
@@ -76,3 +78,33 @@ def test_peoples_words_are_text_and_no_html(pages):
         page = pages.get(path).text
         assert "<script>alert" not in page
         assert "<b>no</b>" not in page
+
+
+@pytest.fixture
+def connected(pages, monkeypatch):
+    """One app, so that there is somebody to take off."""
+    app = ConnectedClient(instance="i", sdk="python", app="shop", revision=1, held_seconds=1, streaming=True)
+    monkeypatch.setattr(Hub, "clients", lambda self, environment: [app])
+    return pages
+
+
+def test_a_drill_is_begun_watched_and_aborted_by_forms_alone(connected):
+    begun = connected.post(f"/flags/{KEY}/drill", data={"comment": "before the holidays"}, follow_redirects=True).text
+    again = connected.post(f"/flags/{KEY}/drill", data={})
+    ended = connected.post(f"/flags/{KEY}/drill/abort", follow_redirects=True).text
+
+    assert "decided and rolled back …" in begun
+    assert 'data-follows="0.5"' in begun
+    assert (again.status_code, "is under way; end it first" in again.text) == (409, True)
+    assert "ended before everybody was off" in ended
+    assert 'data-follows=""' in ended
+    assert connected.post(f"/flags/{KEY}/drill/abort").status_code == 303
+
+
+def test_a_real_drill_says_why_it_cannot_be_and_is_not_begun_by_one_click(connected):
+    shown = connected.get(f"/flags/{KEY}/drill").text
+    refused = connected.post(f"/flags/{KEY}/drill", data={"real": "true"})
+
+    assert "Not now: no rollout of flag" in shown
+    assert refused.status_code == 422
+    assert "users lose the candidate meanwhile" in refused.text

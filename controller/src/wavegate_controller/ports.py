@@ -18,6 +18,7 @@ from wavegate_controller.domain.counts import CounterSelector
 from wavegate_controller.domain.credential import Credential, Kind
 from wavegate_controller.domain.decision import Decision, DecisionReason
 from wavegate_controller.domain.delivery import ConnectedClient, DeliveredRevision, FleetNews
+from wavegate_controller.domain.drill import Drill
 from wavegate_controller.domain.environment import Environment
 from wavegate_controller.domain.flag import Flag
 from wavegate_controller.domain.foresight.relabelling import Relabel
@@ -776,6 +777,26 @@ class FeedbackRepository(Protocol):
         ...
 
 
+class DrillRepository(Protocol):
+    """The newest drill of each flag."""
+
+    def find(self, environment: str, flag_key: str) -> Drill | None:
+        """The newest of a flag."""
+        ...
+
+    def under_way(self) -> Sequence[Drill]:
+        """Those that are not over, of all environments."""
+        ...
+
+    def add(self, drill: Drill) -> None:
+        """The first of a flag; raises StaleVersion when somebody else began one meanwhile."""
+        ...
+
+    def save(self, drill: Drill) -> None:
+        """Replace version `drill.version - 1`; raises StaleVersion when that is not what is stored."""
+        ...
+
+
 class SegmentRepository(Protocol):
     """The segments of all environments."""
 
@@ -949,6 +970,11 @@ class UnitOfWork(Protocol):
     @property
     def feedback(self) -> FeedbackRepository:
         """See FeedbackRepository."""
+        ...
+
+    @property
+    def drills(self) -> DrillRepository:
+        """Drills of the way back."""
         ...
 
     @property

@@ -146,9 +146,12 @@ class RemoteController:
         """Take somebody out of the pilot."""
         return self._ask("POST", f"flags/{_segment(key)}/pilot/leave", body=_signed(actor, document))
 
-    def begin_drill(self, key: str, *, actor: str | None = None, comment: str = "") -> Document:
+    def begin_drill(
+        self, key: str, *, real: bool = False, patience: float = 60, actor: str | None = None, comment: str = ""
+    ) -> Document:
         """Report a breach that is made up."""
-        return self._ask("POST", f"flags/{_segment(key)}/drill", body=_signed(actor, {"comment": comment}))
+        body = {"real": real, "patience_seconds": patience, "comment": comment}
+        return self._ask("POST", f"flags/{_segment(key)}/drill", body=_signed(actor, body))
 
     def look_at_drill(self, key: str, *, actor: str | None = None) -> Document:
         """How far the drill of a flag is."""

@@ -13,6 +13,7 @@ from typing import Any, Final, TypeVar
 from apscheduler.executors.pool import ThreadPoolExecutor as TickExecutor
 from apscheduler.schedulers.background import BackgroundScheduler
 
+from wavegate_controller.service.drills import tend_drills
 from wavegate_controller.service.feedback import prune_feedback
 from wavegate_controller.service.pruning import prune
 from wavegate_controller.service.reconcile import tick
@@ -116,6 +117,7 @@ class Reconciler:
             self._notice_the_clock()
             with self._around():
                 looked = tick(self._services, self._looks)
+                self._tend_drills()
         except Exception:  # noqa: BLE001 - logged with its traceback
             # The loop's edge: a database that is locked or away must not end the watch.
             if not self._closing.is_set():
@@ -126,6 +128,14 @@ class Reconciler:
             self._begun = None
         now = self._services.clock.now()
         self._services.recorder.ticked(seconds=perf_counter() - begun, rollouts=looked, now=now)
+
+    def _tend_drills(self) -> None:
+        """A drill whose beginner is gone ends all the same; one that cannot be ended does not end the watch."""
+        try:
+            tend_drills(self._services)
+        except Exception:  # noqa: BLE001 - logged with its traceback, and tried again at the next tick
+            if not self._closing.is_set():
+                _log.exception("action=tending_drills_failed")
 
     def _prune(self) -> None:
         if self._pruned is not None and perf_counter() - self._pruned < _PRUNE_SECONDS:

@@ -122,7 +122,7 @@ def walk(sequence: list[Event]) -> list[tuple[Rollout, Event, Rollout]]:
 
 @given(events)
 def test_exposure_rises_only_by_a_start_or_a_promotion(sequence: list[Event]):
-    rising = {Event.START, Event.PROMOTE, Event.APPROVE, Event.RESTART, Event.UNDO}
+    rising = {Event.START, Event.PROMOTE, Event.APPROVE, Event.RESTART, Event.UNDO, Event.RESTORE}
 
     for before, event, after in walk(sequence):
         assert after.weight <= before.weight or event in rising
@@ -131,7 +131,7 @@ def test_exposure_rises_only_by_a_start_or_a_promotion(sequence: list[Event]):
 @given(events)
 def test_no_wave_is_ever_skipped(sequence: list[Event]):
     for before, event, after in walk(sequence):
-        if event is Event.UNDO:
+        if event in (Event.UNDO, Event.RESTORE):
             assert after.wave == before.wave
         elif after.weight > before.weight:
             assert after.wave == (0 if before.weight == 0 else before.wave + 1)

@@ -15,6 +15,7 @@ class Circumstances:
         frozen: the freeze window that holds, of the plan or of the environment.
         waits_for: what another flag must do first, as a sentence; empty when nothing.
         red_checks: what is seen of production readiness that has turned red, as a sentence; empty when nothing.
+        drill: the breach that somebody made up to drill the way back, as a sentence; empty when nobody did.
         stopped: the flag is disabled, so nobody has the candidate, whatever the weight.
         dry_run: whether the whole environment is in dry run: what would move the rollout is only written down.
         noted: what a dry run has noted last since somebody moved the rollout; the same is not noted twice.
@@ -23,6 +24,7 @@ class Circumstances:
     frozen: Frozen | None = None
     waits_for: str = ""
     red_checks: str = ""
+    drill: str = ""
     stopped: bool = False
     dry_run: bool = False
     noted: Event | None = None

@@ -13,7 +13,7 @@ from wavegate_controller.domain.guardrail import Reason
 from wavegate_controller.domain.plan import Approval, OnBreach, OnRedCheck, OnTimeLimit
 from wavegate_controller.domain.rollout import PauseReason, Rollout, State
 from wavegate_controller.domain.transitions import Event, apply, meaning
-from wavegate_controller.domain.verdict import Verdict, VerdictKind
+from wavegate_controller.domain.verdict import GateReason, Verdict, VerdictKind
 
 
 class DecisionReason(StrEnum):
@@ -51,6 +51,8 @@ class DecisionReason(StrEnum):
     PINNED = "pinned"
     #: The gates are breached, but a human pinned it: somebody must look.
     PINNED_BREACH = "pinned_breach"
+    #: A breach that somebody made up, to drill the way back; or the way up again afterwards.
+    DRILL = "drill"
     #: An alert that Alertmanager reported asks for it.
     ALERT = "alert"
     #: A named human asked for it.
@@ -78,6 +80,8 @@ class Decision:
     would: Event | None = None
 
 
+#: Stands for the gate that a drill breaches; none of a plan has a name with a space in it.
+DRILL_GATE: Final = "the drill"
 _ON_BREACH: Final[Mapping[OnBreach, Event]] = {
     OnBreach.ROLL_BACK: Event.ROLL_BACK,
     OnBreach.STEP_BACK: Event.STEP_BACK,
@@ -102,7 +106,7 @@ def decide(
         now: aware UTC time of this look.
         circumstances: what may hold it beside its evidence.
     """
-    verdicts = tuple(verdicts)
+    verdicts = (*verdicts, *_made_up(circumstances))
     whole = _decide(rollout, verdicts, now=now, circumstances=circumstances)
     if rollout.plan.dry_run or circumstances.dry_run:
         acts = replace(whole, event=whole.event if whole.event is Event.ALERT else Event.TICK)
@@ -114,6 +118,14 @@ def decide(
     acts = replace(_decide(rollout, heard, now=now, circumstances=circumstances), verdicts=verdicts)
     said = f"{acts.sentence}; with its gates in dry run it would {_verb(whole.event)}: {{}}"
     return _noting(acts, whole, circumstances, said)
+
+
+def _made_up(circumstances: Circumstances) -> tuple[Verdict, ...]:
+    """The breach of a drill: one more gate that is breached, and all else is as always."""
+    if not circumstances.drill:
+        return ()
+    said, kind = GateReason.SAID_BREACH, VerdictKind.BREACH
+    return (Verdict(gate=DRILL_GATE, kind=kind, reason=said, sentence=circumstances.drill, query=""),)
 
 
 def _noting(acts: Decision, whole: Decision, circumstances: Circumstances, said: str) -> Decision:
@@ -164,7 +176,8 @@ def _breach(verdicts: tuple[Verdict, ...], rollout: Rollout) -> Decision | None:
     breached = _of_kind(verdicts, VerdictKind.BREACH)
     if not breached or rollout.pause_reason is PauseReason.BREACH:
         return None
-    event, reason, sentence = _ON_BREACH[rollout.plan.on_breach], DecisionReason.BREACH, _say(breached)
+    event, sentence = _ON_BREACH[rollout.plan.on_breach], _say(breached)
+    reason = DecisionReason.DRILL if [each.gate for each in breached] == [DRILL_GATE] else DecisionReason.BREACH
     if rollout.pin is not None:
         if rollout.pin.breached_at is not None:
             return None

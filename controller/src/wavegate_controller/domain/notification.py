@@ -277,6 +277,7 @@ _SAID: Final = {
     Event.SIGN: "signed, but not by all that it takes,",
     Event.BAKE: "the last wave passed; watched on",
     Event.UNDO: "roll back undone; paused",
+    Event.RESTORE: "the drill is over; stands again",
     Event.PIN: "pinned",
     Event.UNPIN: "no longer pinned",
     Event.ALERT: "something is wrong, but it is pinned",

@@ -59,6 +59,8 @@ class Event(StrEnum):
     REARM = "rearm"
     #: Take a human's roll back back: who had the candidate has it again, paused until a human resumes.
     UNDO = "undo"
+    #: A drill is over: what it rolled back stands again where it stood, and the time without users does not count.
+    RESTORE = "restore"
     #: Begin again at the first wave, as a new test.
     RESTART = "restart"
     #: Give up for good.
@@ -75,6 +77,7 @@ REQUESTS: Final = frozenset(Event) - {
     Event.ALERT,
     Event.DRY_RUN,
     Event.REARM,
+    Event.RESTORE,
 }
 #: What the reconciler, or an alert from outside, may decide; under a human's pin, and in a dry run, the first three.
 AUTOMATIC: Final = (
@@ -138,6 +141,7 @@ TRANSITIONS: Final[Mapping[State, Mapping[Event, State]]] = MappingProxyType(
         State.COMPLETED: {Event.ROLL_BACK: State.ROLLED_BACK},
         State.ROLLED_BACK: {
             Event.UNDO: State.PAUSED,
+            Event.RESTORE: State.RUNNING,
             Event.RESTART: State.RUNNING,
             Event.CANCEL: State.CANCELLED,
         },
@@ -203,7 +207,7 @@ def apply(
     if event is Event.APPROVE:
         _check_approver(rollout, signed.by)
     changed = replace(rollout, state=following, updated_at=now, version=rollout.version + 1)
-    changed = _in_wave(changed, meant, now=now, signed=signed)
+    changed = _in_wave(changed, meant, before=rollout.updated_at, now=now, signed=signed)
     return replace(
         changed,
         pause_reason=_pause_reason(changed, meant, pause_reason),
@@ -260,7 +264,7 @@ def _check_approver(rollout: Rollout, name: str) -> None:
         raise Invalid("actor", f"{name!r} has approved this wave already", "another approver: each counts once")
 
 
-def _in_wave(rollout: Rollout, event: Event, *, now: datetime, signed: Signed) -> Rollout:
+def _in_wave(rollout: Rollout, event: Event, *, before: datetime, now: datetime, signed: Signed) -> Rollout:
     """Move to the wave that the event leads to, and say since when it bakes and since when evidence counts."""
     wave = rollout.wave or 0
     match event:
@@ -279,6 +283,8 @@ def _in_wave(rollout: Rollout, event: Event, *, now: datetime, signed: Signed) -
             return replace(_to_wave(rollout, held, now=now), evidence_since=now)
         case Event.UNDO:
             return replace(rollout, wave_since=now, unwatched=timedelta(0), final_bake_since=None)
+        case Event.RESTORE:
+            return replace(rollout, unwatched=rollout.unwatched + (now - before))
         case Event.RESUME | Event.UNPIN | Event.REARM:
             return replace(
                 rollout,

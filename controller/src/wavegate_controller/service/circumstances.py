@@ -6,6 +6,7 @@ from datetime import datetime
 
 from wavegate_controller.domain import prerequisites
 from wavegate_controller.domain.circumstances import Circumstances
+from wavegate_controller.domain.drill import Drill, DrillState
 from wavegate_controller.domain.freeze import FreezeWindow, Frozen, frozen
 from wavegate_controller.domain.plan import OnRedCheck
 from wavegate_controller.domain.rollout import Rollout
@@ -25,6 +26,7 @@ class Surroundings:
     _stopped: dict[str, frozenset[str]] = field(default_factory=dict)
     _dependent: dict[str, Mapping[str, Sequence[str]]] = field(default_factory=dict)
     _dry: dict[str, bool] = field(default_factory=dict)
+    _drills: list[Mapping[str, Drill]] = field(default_factory=list)
 
     def of(self, rollout: Rollout) -> Circumstances:
         """Those of one rollout."""
@@ -37,6 +39,7 @@ class Surroundings:
             frozen=self.frozen(environment, rollout.plan.freeze_windows),
             waits_for=self.waits_for(environment, rollout.flag_key),
             red_checks=self.red_checks(rollout) if rollout.plan.on_red_check is OnRedCheck.HOLD else "",
+            drill=drill.sentence if (drill := self.drill(rollout)) else "",
             stopped=rollout.flag_key in self._stopped[environment],
             dry_run=in_dry_run,
             noted=self._noted(rollout) if notes else None,
@@ -48,6 +51,13 @@ class Surroundings:
         if self.fleets is None or (until is not None and self.now < until):
             return ""
         return red_checks(self.work, self.fleets, rollout.environment, rollout.flag_key, now=self.now)
+
+    def drill(self, rollout: Rollout) -> Drill | None:
+        """The drill that takes this very rollout back, and waits for that to be decided."""
+        if not self._drills:
+            drills = [each for each in self.work.drills.under_way() if each.is_real]
+            self._drills.append({each.rollout_id: each for each in drills if each.state is DrillState.INJECTED})
+        return self._drills[0].get(rollout.id)
 
     def in_dry_run(self, environment: str) -> bool:
         """Whether all rollouts of an environment are only judged."""

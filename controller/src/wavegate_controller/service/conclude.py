@@ -11,12 +11,13 @@ from wavegate_controller.domain.analysis import judge_all
 from wavegate_controller.domain.circumstances import CLEAR, Circumstances
 from wavegate_controller.domain.claim import Claim
 from wavegate_controller.domain.decision import Decision, DecisionReason, decide
+from wavegate_controller.domain.drill import DrillState
 from wavegate_controller.domain.errors import StaleVersion
 from wavegate_controller.domain.measurement import Cursor, Measurement
 from wavegate_controller.domain.publication import PublishedRuleset
 from wavegate_controller.domain.rollout import WATCHED, Rollout
 from wavegate_controller.domain.silence import silence_of
-from wavegate_controller.domain.transitions import apply_automatic
+from wavegate_controller.domain.transitions import Event, apply_automatic
 from wavegate_controller.ports import UnitOfWork
 from wavegate_controller.service.circumstances import Surroundings
 from wavegate_controller.service.folds import Folds
@@ -109,11 +110,14 @@ def _keep(folds: Folds, work: UnitOfWork, looked: Looked, surroundings: Surround
         look = replace(look, measurements=tuple(replace(each, at=now) for each in look.measurements))
     circumstances = surroundings.of(present)
     decision = decide_now(folds, work, rollout, look.measurements, now=now, circumstances=circumstances)
-    if overtaken and decision.reason is not DecisionReason.BREACH:
+    if overtaken and decision.reason not in (DecisionReason.BREACH, DecisionReason.DRILL):
         return None
     if look.cursor is not None:
         work.evidence.save_cursor(rollout.id, look.cursor, before=looked.cursor)
     work.evidence.add(rollout.id, look.measurements)
+    if decision.event is Event.ROLL_BACK and (drill := surroundings.drill(present)):
+        # Whoever ends the drill at this moment waits for that, and finds what there is to restore.
+        work.drills.save(replace(drill, state=DrillState.DECIDED, decided_at=now, version=drill.version + 1))
     after = apply_automatic(present, decision.event, now=now, pause_reason=decision.pause_reason)
     if now > clock and after.next_look_at is not None:
         after = replace(after, next_look_at=clock + after.plan.interval)

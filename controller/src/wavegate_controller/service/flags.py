@@ -6,10 +6,11 @@ from datetime import datetime
 from typing import Final
 
 from wavegate_controller.documents import FlagChange, FlagDocument, flag_to_document
-from wavegate_controller.domain.access import Permission, Principal
+from wavegate_controller.domain.access import Kind, Permission, Principal
 from wavegate_controller.domain.audit import canonical
 from wavegate_controller.domain.circumstances import Circumstances
 from wavegate_controller.domain.decision import Decision, DecisionReason
+from wavegate_controller.domain.drill import check_not_reserved
 from wavegate_controller.domain.errors import Conflict, Invalid, StaleVersion
 from wavegate_controller.domain.flag import Flag, Stop
 from wavegate_controller.domain.freeze import Frozen
@@ -46,6 +47,8 @@ def create_flag(services: Services, document: FlagDocument, *, by: Principal, ex
     by.require(Permission.EDIT, services.environment)
     now = services.clock.now()
     flag = document.to_domain(environment=services.environment, now=now)
+    if by.kind is not Kind.SYSTEM:
+        check_not_reserved(flag.key)
     with services.store.transaction() as work:
         work.flags.add(flag)
         note(

@@ -275,7 +275,7 @@ def _act(  # noqa: PLR0913 - each is named where it is given
         if override_freeze or goes_past_approvers(before, event):
             by.require(Permission.ADMINISTER, before.environment)
         after = apply(before, event, now=now, signed=Signed(by=by.name, comment=comment, weight=weight))
-        _check_its_turn(work, before, event)
+        check_its_turn(work, before, event)
         if event is Event.UNDO and not can_undo(before, _newest_move(work, before), now=now):
             raise Conflict(
                 f"only a roll back that a person asked for can be taken back, within "
@@ -616,7 +616,7 @@ def _add(services: Services, rollout: Rollout, *, by: Principal) -> Rollout:
     return numbered
 
 
-def _check_its_turn(work: UnitOfWork, rollout: Rollout, event: Event) -> None:
+def check_its_turn(work: UnitOfWork, rollout: Rollout, event: Event) -> None:
     """Refuse to move a rollout that others have overtaken: it would compare with, or return to, what nobody has."""
     serving = work.rollouts.serving(rollout.environment).get(rollout.flag_key)
     match event:

@@ -437,6 +437,18 @@ feedback: Final = Table(
     sqlite_autoincrement=True,
 )
 
+# The newest drill of each flag, so there is one at a time.
+drill: Final = Table(
+    "drill",
+    metadata,
+    Column("environment", String, primary_key=True),
+    Column("flag_key", String, primary_key=True),
+    Column("is_over", Boolean, nullable=False),
+    Column("document", JSON, nullable=False),
+    Column("version", Integer, nullable=False),
+    ForeignKeyConstraint(["environment", "flag_key"], ["flag.environment", "flag.key"]),
+)
+
 applied: Final = Table(
     "applied",
     metadata,

@@ -28,6 +28,7 @@ from wavegate_controller.store.applied import SqlApplied
 from wavegate_controller.store.audit import SqlAudit
 from wavegate_controller.store.catalog import SqlCalendars, SqlSegments, SqlTemplates
 from wavegate_controller.store.claims import SqlClaims
+from wavegate_controller.store.drills import SqlDrills
 from wavegate_controller.store.feedback import SqlFeedback
 from wavegate_controller.store.leases import SqlLeases
 from wavegate_controller.store.notices import POLL_SECONDS, Notice, Notices
@@ -383,6 +384,7 @@ class SqlUnitOfWork:
         self.flags = SqlFlags(connection)
         self.passports = SqlPassports(connection)
         self.feedback = SqlFeedback(connection)
+        self.drills = SqlDrills(connection)
         self.rollouts = SqlRollouts(connection)
         self.evidence = SqlEvidence(connection)
         self.decisions = SqlDecisions(connection)

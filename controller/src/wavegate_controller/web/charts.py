@@ -346,6 +346,7 @@ def _mark(record: DecisionRecord, window: Window) -> Mark:
     label, tone = {
         Event.START: (f"start {share}", "good"),
         Event.UNDO: (f"undone, {share}", "calm"),
+        Event.RESTORE: (f"drill over, {share}", "calm"),
         Event.RESTART: (f"restart {share}", "good"),
         Event.PROMOTE: (f"to {share}", "good"),
         Event.APPROVE: (f"approved, {share}", "good"),

@@ -43,6 +43,7 @@ _DID: Final = {
     Event.STEP_BACK: "stepped back",
     Event.ROLL_BACK: "rolled back",
     Event.UNDO: "undid the roll back",
+    Event.RESTORE: "stands again after a drill",
     Event.RESTART: "restarted",
     Event.CANCEL: "cancelled",
     Event.SIGN: "signed",

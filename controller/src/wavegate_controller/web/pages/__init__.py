@@ -11,6 +11,7 @@ from wavegate_controller.web.pages.audit import add_audit
 from wavegate_controller.web.pages.clients import add_clients
 from wavegate_controller.web.pages.confirm import add_confirm
 from wavegate_controller.web.pages.decisions import add_decisions
+from wavegate_controller.web.pages.drill import add_drill
 from wavegate_controller.web.pages.editing import add_editing
 from wavegate_controller.web.pages.flag import add_flag
 from wavegate_controller.web.pages.overview import add_overview
@@ -34,4 +35,5 @@ PAGES: Final[Sequence[Callable[[Blueprint, Services], None]]] = (
     add_editing,
     add_settings,
     add_stages,
+    add_drill,
 )
