@@ -8,8 +8,10 @@ from flask import Flask
 
 import wavegate
 from support import control_plane
+from support.pages import pages_for
 from support.people import identity, person
 from wavegate_controller.domain.access import Role
+from wavegate_controller.domain.answers import FeedbackAnswer, Source
 from wavegate_controller.domain.delivery import ConnectedClient
 from wavegate_controller.domain.errors import Forbidden, StaleVersion
 from wavegate_controller.domain.measurement import Value
@@ -18,6 +20,7 @@ from wavegate_controller.domain.transitions import Event
 from wavegate_controller.service import passports
 from wavegate_controller.service.auditing import note
 from wavegate_controller.service.explain import explain_decision
+from wavegate_controller.service.feedback import keep
 from wavegate_controller.service.readiness import DRILLED
 from wavegate_controller.service.reconcile import reconcile
 from wavegate_controller.web import make_web
@@ -489,6 +492,7 @@ def test_a_decision_keeps_what_was_seen_when_it_was_made(world, walk, api):
     walk.to("pilot")
     walk.write("pilot", **PILOT)
     world.metrics.value = Value(value=12.0)
+    world.clock.advance(hours=30)
     kept = walk.leave("no_go", reason="nobody used it").json["passport"]["decisions"][-1]
 
     document = api.get(f"/api/v1/flags/{KEY}/passport/document?stage=pilot").json["markdown"]
@@ -497,8 +501,9 @@ def test_a_decision_keeps_what_was_seen_when_it_was_made(world, walk, api):
     # The pilot ends with its stage, and what it has shown is not lost with it.
     assert "no pilot is served now" in document
     assert kept["evidence"][0] == "5 people take part; left: 0"
-    assert kept["evidence"][1] == "12 bad outcomes among 12 requests: the true rate may still be 100 %"
-    assert f"seen then: {kept['evidence'][1]}" in document
+    assert kept["evidence"][1] == "12 of them used it, on 24 person-days"
+    assert kept["evidence"][2] == "12 bad outcomes among 12 requests: the true rate may still be 100 %"
+    assert f"seen then: {kept['evidence'][2]}" in document
     assert entry["evidence"]["seen"] == kept["evidence"]
 
 
@@ -536,3 +541,55 @@ def test_a_passport_says_how_long_it_has_been_where_it_is(world, walk):
     found = passports.portfolio(world.services, by=person())
 
     assert found.age(found.views[0]) == timedelta(hours=12)
+
+
+def test_what_the_people_of_a_pilot_wrote_stands_in_its_document_as_text(world, walk, api):
+    walk.to("pilot")
+    walk.write("pilot", **PILOT)
+    said = {"flag_key": KEY, "environment": "production", "source": Source.SERVER, "at": world.clock.now()}
+    answers = [
+        FeedbackAnswer(key="1", variant="on", thumbs_up=False, comment="<b>cut</b> ![x](http://x)\n# names", **said),
+        FeedbackAnswer(key="2", variant="off", thumbs_up=True, comment="of the old one", **said),
+    ]
+    keep(world.services, answers)
+
+    document = api.get(f"/api/v1/flags/{KEY}/passport/document?stage=pilot").json["markdown"]
+    page = pages_for(world.services).get(f"/flags/{KEY}/stages").text
+
+    assert r"thumbs down: &lt;b>cut&lt;/b> !\[x\](http://x) # names" in document
+    assert "of the old one" not in document
+    assert "0 thumbs up, 1 thumbs down" in document
+    assert "&lt;b&gt;cut&lt;/b&gt;" in page
+    walk.leave("no_go", reason="nobody used it")
+    world.clock.advance(seconds=1)
+    keep(world.services, [replace(answers[0], key="3", comment="much later", at=world.clock.now())])
+    left = api.get(f"/api/v1/flags/{KEY}/passport/document?stage=pilot").json["markdown"]
+    assert "thumbs down: &lt;b>cut" in left
+    assert "much later" not in left
+
+
+def test_somebody_is_taken_out_of_the_pilot_on_its_page(world, walk):
+    walk.to("pilot")
+    walk.write("pilot", **PILOT)
+    pages = pages_for(world.services)
+
+    page = pages.post(f"/flags/{KEY}/stages/leave", data={"person": "ann"}, follow_redirects=True).text
+
+    assert "Left: ann." in page
+    assert serve(world, "ann", **COLLEAGUE).variant == "off"
+    assert pages.post(f"/flags/{KEY}/stages/leave", data={"person": "zoe"}).status_code == 404
+
+
+def test_the_key_that_hashes_a_pilots_people_is_for_apps_alone_and_stays_as_long_as_the_pilot(world, walk, api):
+    walk.to("pilot")
+    walk.write("pilot", **PILOT)
+    key = world.ruleset.flags[KEY].pilot.usage_key
+    walk.write("pilot", **PILOT | {"people": [*PEOPLE, "fay"]})
+    api.patch(f"/api/v1/flags/{KEY}", json={"description": "shorter", "deny": ["mallory"], "actor": "ada"})
+
+    assert len(key) == 32
+    assert world.ruleset.flags[KEY].pilot.usage_key == key
+    assert key not in api.get(f"/api/v1/flags/{KEY}").text
+    assert key not in api.get("/api/v1/audit").text
+    walk.leave("no_go", reason="nobody used it")
+    assert key not in str(world.ruleset)

@@ -1,5 +1,6 @@
 """Who is counted where: exposed users, people who were picked, feedback."""
 
+import hmac
 import json
 
 import pytest
@@ -7,6 +8,8 @@ from prometheus_client import CollectorRegistry
 
 from wavegate import Client
 from wavegate.client.counters import Users
+from wavegate.client.metrics import counters_in
+from wavegate.client.snapshot import Snapshot
 from wavegate.evaluation import ruleset_from_json
 
 ROLLOUT = {"stable": "off", "candidate": "on", "weight": 50_000}
@@ -167,3 +170,53 @@ def test_a_ruleset_of_many_flags_shows_no_outcomes_of_those_without_a_rollout(re
 
     assert names.count("wavegate_evaluations_total") == 200 * 2 + 1
     assert names.count("wavegate_requests_total") == 0
+
+
+PEOPLE = {"keys": ["ann", "bob", "cleo"], "opted_out": ["cleo"], "usage_key": "random"}
+NOBODY_YET = ROLLOUT | {"weight": 0}
+
+
+def people(registry):
+    """Requests by person, as anybody reads them who may see the metrics."""
+    return {
+        (each.labels["variant"], each.labels["person"]): each.value
+        for metric in registry.collect()
+        for each in metric.samples
+        if each.name == "wavegate_pilot_requests_total"
+    }
+
+
+def test_a_pilots_people_are_counted_each_by_a_hash_that_names_nobody(make_client, registry):
+    client = make_client(rollout=NOBODY_YET, pilot=PEOPLE)
+    before = people(registry)
+    visit(client, "ann", times=3)
+    visit(client, "zoe")
+
+    after = people(registry)
+
+    ann, bob = (hmac.digest(b"random", name, "sha256").hex()[:16] for name in (b"ann", b"bob"))
+    assert set(before.values()) == {0}
+    assert (after["on", ann], after["on", bob]) == (3, 0)
+    assert sum(after.values()) == 3
+    assert {person for _, person in after} == {ann, bob}
+
+
+@pytest.mark.parametrize(
+    "pilot", [{"keys": ["ann"]}, {"if": {"attribute": "a", "operator": "exists"}, "usage_key": "k"}]
+)
+def test_nobody_is_counted_by_person_without_a_key_or_without_names(make_client, registry, pilot):
+    visit(make_client(rollout=NOBODY_YET, pilot=pilot), "ann", a="1")
+
+    assert people(registry) == {}
+
+
+def test_who_leaves_a_pilot_and_a_pilot_that_ends_are_counted_no_longer(registry):
+    counters = counters_in(registry)
+    for names in ({"keys": ["ann", "bob"]}, {"keys": ["ann", "bob"], "opted_out": ["bob"]}):
+        ruleset = ruleset_from_json(json.dumps(document(rollout=NOBODY_YET, pilot=names | {"usage_key": "random"})))
+        Snapshot(ruleset, counters).complete()
+    staying = people(registry)
+    Snapshot(ruleset_from_json(json.dumps(document(rollout=NOBODY_YET))), counters).complete()
+
+    assert len({person for _, person in staying}) == 1
+    assert people(registry) == {}

@@ -77,7 +77,7 @@ class FlagChange(TargetingDocument):
         for name in ("description", "variants", "default_variant", "generation"):
             if name in given and given[name] is None:
                 raise Invalid(name, "is null", "a value, or leave the field out")
-        whole = flag_to_document(flag) | given
+        whole = flag_to_document(flag) | targeting_to_document(flag, whole=True) | given
         return replace(flag, updated_at=now, version=flag.version + 1, **_values(whole, given, now=now))
 
 

@@ -1,9 +1,11 @@
 """What each stage has to show, as Markdown for people outside of Wavegate."""
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Final
 
+from wavegate_controller.domain.answers import FeedbackAnswer
 from wavegate_controller.domain.passport import (
     Finding,
     Missing,
@@ -33,6 +35,7 @@ def stage_to_markdown(
     findings: Mapping[ReadinessItem, Finding],
     missing: Sequence[Missing],
     usage: Sequence[str] = (),
+    comments: Sequence[FeedbackAnswer] = (),
 ) -> str:
     """The document of one stage.
 
@@ -43,6 +46,7 @@ def stage_to_markdown(
         findings: what is seen of the checklist.
         missing: what the present stage asks for.
         usage: sentences about what the pilot's people did.
+        comments: what they wrote, newest first.
     """
     ended = ", and ended there" if passport.has_ended else ""
     lines = [
@@ -52,6 +56,8 @@ def stage_to_markdown(
         "",
         *_BODIES[stage](passport, findings, usage),
     ]
+    if comments:
+        lines += ["## What they said", "", *(_comment(each) for each in comments), ""]
     if stage is passport.stage and missing:
         lines += ["", "## Missing before a go", "", *(f"- `{each.field}`: {_plain(each.problem)}" for each in missing)]
     decisions = [each for each in passport.decisions if stage is Stage.SCALE or each.stage is stage]
@@ -111,6 +117,13 @@ _BODIES: Final[Mapping[Stage, Callable[[Passport, Mapping[ReadinessItem, Finding
     Stage.PRODUCTION_READY: _readiness,
     Stage.SCALE: _scale,
 }
+
+
+def _comment(said: FeedbackAnswer) -> str:
+    thumb = "up" if said.thumbs_up else "down"
+    words = _plain(" ".join(said.comment.split()))
+    # Nor for a link, or a picture of somewhere else.
+    return f"- {said.at:%Y-%m-%d}, thumbs {thumb}: " + re.sub(r"([\\`*_\[\]])", r"\\\1", words)
 
 
 def _section(title: str, text: str) -> Iterator[str]:

@@ -88,7 +88,7 @@ def targeting_to_domain(
     fields: dict[str, Any] = {name: document.get(name) or None for name in _EVALUATED}
     fields |= {"variants": dict(variants), "default_variant": default_variant}
     if pilot is not None:
-        people = {name: value for name, value in pilot.items() if name not in ("variant", "since")}
+        people = {name: value for name, value in pilot.items() if name not in ("variant", "since", "usage_key")}
         rollout = {"stable": default_variant, "candidate": pilot["variant"], "weight": 0}
         fields |= {"pilot": people, "rollout": rollout}
     try:
@@ -99,11 +99,17 @@ def targeting_to_domain(
     if flag.pilot is None or pilot is None:
         return values | {"pilot": None}
     since = datetime.fromisoformat(pilot["since"]) if "since" in pilot else now
-    return values | {"pilot": PilotCohort(variant=pilot["variant"], people=flag.pilot, since=since)}
+    key = pilot.get("usage_key", "")
+    return values | {"pilot": PilotCohort(variant=pilot["variant"], people=flag.pilot, since=since, usage_key=key)}
 
 
-def targeting_to_document(flag: Flag) -> dict[str, Any]:
-    """The document that gives the flag's targeting back; what is empty is spelled out."""
+def targeting_to_document(flag: Flag, *, whole: bool = False) -> dict[str, Any]:
+    """The document that gives the flag's targeting back; what is empty is spelled out.
+
+    Args:
+        flag: whose.
+        whole: with what only the database and apps know.
+    """
     written = write_flag(flag.compiled(None))
     document: dict[str, Any] = {
         "prerequisites": [],
@@ -117,6 +123,8 @@ def targeting_to_document(flag: Flag) -> dict[str, Any]:
     if flag.pilot is not None:
         since = {"since": flag.pilot.since.isoformat()}
         document["pilot"] = {"variant": flag.pilot.variant} | written["pilot"] | since
+        if not whole:
+            document["pilot"].pop("usage_key", None)
     return document | {"stale": flag.stale.value}
 
 

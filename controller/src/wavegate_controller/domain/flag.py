@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Final
 
@@ -32,11 +32,19 @@ class PilotCohort:
         variant: what they get while no rollout serves; afterwards it is the rollout's candidate.
         people: who they are.
         since: when they were last chosen: a rollout that is rolled back later takes it from them, too.
+        usage_key: random; with it apps hash who uses it, and without it nobody can tell whose hash it is. Empty where
+            that is not counted.
     """
 
     variant: str
     people: Pilot
     since: datetime
+    usage_key: str = ""
+
+    @property
+    def served(self) -> Pilot:
+        """As apps get it."""
+        return replace(self.people, usage_key=self.usage_key or None)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -116,7 +124,7 @@ class Flag:
             deny=self.deny,
             allow=self.allow,
             rules=self.rules,
-            pilot=None if pilot is None else pilot.people,
+            pilot=None if pilot is None else pilot.served,
             stale=self.stale,
         )
 

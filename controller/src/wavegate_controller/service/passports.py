@@ -3,16 +3,16 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from secrets import token_hex
+from typing import Final
 
 from wavegate.evaluation import Pilot
 from wavegate_controller.documents.passport_texts import stage_to_markdown
 from wavegate_controller.documents.passports import PARTS, PartDocument, part_to_document
 from wavegate_controller.domain import passport as domain
 from wavegate_controller.domain.access import Permission, Principal
-from wavegate_controller.domain.counts import BAD_METRIC, REQUESTS_METRIC
 from wavegate_controller.domain.errors import Conflict, Invalid, NotFound, StaleVersion
 from wavegate_controller.domain.flag import Flag, PilotCohort
-from wavegate_controller.domain.measurement import Value
 from wavegate_controller.domain.passport import (
     FEWEST_PEOPLE,
     MOST_PEOPLE,
@@ -27,14 +27,17 @@ from wavegate_controller.domain.passport import (
 )
 from wavegate_controller.domain.publication import PublishedRuleset
 from wavegate_controller.domain.rollout import ENDED, State
-from wavegate_controller.domain.small_samples import sentence
 from wavegate_controller.ports import UnitOfWork
 from wavegate_controller.service.auditing import note
 from wavegate_controller.service.flags import check_frozen
+from wavegate_controller.service.pilots import Usage, usage_of
 from wavegate_controller.service.publish import next_revision
 from wavegate_controller.service.readiness import findings
 from wavegate_controller.service.services import Services
 from wavegate_controller.service.stages import fresh, is_held
+
+#: Of the key that hashes who uses a pilot.
+_KEY_BYTES: Final = 16
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -123,14 +126,26 @@ def stage_document(services: Services, key: str, stage: Stage | None, *, by: Pri
     """
     view = get_passport(services, key, by=by)
     wanted = stage or view.passport.stage
+    usage = usage_of(services, view.passport) if wanted is Stage.PILOT else Usage(sentences=())
     return stage_to_markdown(
         view.passport,
         wanted,
         now=services.clock.now(),
         findings=view.findings,
         missing=view.missing,
-        usage=_usage(services, view.passport) if wanted is Stage.PILOT else (),
+        usage=usage.sentences,
+        comments=usage.comments,
     )
+
+
+def pilot_usage(services: Services, passport: Passport, *, by: Principal) -> Usage:
+    """How the pilot of a feature goes, as far as it is seen.
+
+    Raises:
+        Forbidden: they may not see it.
+    """
+    by.require(Permission.READ, services.environment)
+    return usage_of(services, passport)
 
 
 def write_part(
@@ -326,34 +341,11 @@ def _evidence(services: Services, seen: PassportView) -> Sequence[str]:
     """What a decision on the present stage can be seen to stand on."""
     match seen.passport.stage:
         case Stage.PILOT if not seen.passport.has_ended:
-            return _usage(services, seen.passport)
+            return usage_of(services, seen.passport).sentences
         case Stage.PRODUCTION_READY:
             return [f"{item} {found.check}: {found.detail}" for item, found in seen.findings.items()]
         case _:
             return ()
-
-
-def _usage(services: Services, passport: Passport) -> Sequence[str]:
-    """What is seen of the pilot in the apps' counters, and what so few can show."""
-    with services.store.transaction() as work:
-        flag = work.flags.get(passport.environment, passport.flag_key)
-    if flag.pilot is None:
-        return ["no pilot is served now"]
-    matchers = f'{{flag="{flag.key}",variant="{flag.pilot.variant}",cohort="targeted"}}'
-    requests, bad = (_total(services, f"sum({metric}{matchers})") for metric in (REQUESTS_METRIC, BAD_METRIC))
-    if requests is None or bad is None:
-        return ["the metrics server has no counts of it"]
-    left = len(flag.pilot.people.opted_out)
-    return [
-        f"{len(flag.pilot.people.keys) - left} people take part; left: {left}",
-        sentence(min(bad, requests), requests, what="bad outcomes", whom="requests"),
-        "requests of one person are not independent of each other: take the bound for a floor",
-    ]
-
-
-def _total(services: Services, promql: str) -> int | None:
-    answer = services.provider.query(promql, at=services.clock.now())
-    return round(answer.value) if isinstance(answer, Value) else None
 
 
 def _follow(work: UnitOfWork, flag: Flag, after: Passport, *, by: Principal, now: datetime) -> PublishedRuleset | None:
@@ -372,7 +364,8 @@ def _follow(work: UnitOfWork, flag: Flag, after: Passport, *, by: Principal, now
     if flag.pilot is not None and (flag.pilot.people, flag.pilot.variant) == (people, variant):
         return None
     check_frozen(work, flag.environment, "begin the pilot", "", by=by, now=now, override=False)
-    pilot = PilotCohort(variant=variant, people=people, since=now)
+    usage_key = flag.pilot.usage_key if flag.pilot else ""
+    pilot = PilotCohort(variant=variant, people=people, since=now, usage_key=usage_key or token_hex(_KEY_BYTES))
     return _serve(work, flag, pilot, by=by, now=now, reason="the pilot of its stage")[1]
 
 

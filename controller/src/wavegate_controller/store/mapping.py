@@ -86,7 +86,7 @@ def environment_from_row(row: RowMapping) -> Environment:
 
 def flag_to_row(flag: Flag) -> Columns:
     """The columns of a flag."""
-    targeting = targeting_to_document(flag)
+    targeting = targeting_to_document(flag, whole=True)
     return {
         "environment": flag.environment,
         "key": flag.key,

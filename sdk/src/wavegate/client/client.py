@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from typing import Any, Concatenate, ParamSpec, Self, TypeVar
 
     from wavegate.client.config import Config
+    from wavegate.client.counters import Arm, Cell
     from wavegate.client.local import Source
     from wavegate.client.metrics import Registry
     from wavegate.client.poller import Poller
@@ -262,6 +263,7 @@ class Client:
             user=self._user(flag_key, targeting_key, attributes) if answer.is_drawn and cohort is not None else None,
             slow_after=slow_after,
             caps=self._caps,
+            person=None if arm is None else self._person(answer, arm, targeting_key),
         )
 
     def trials(
@@ -465,6 +467,12 @@ class Client:
             return self._snapshot.flip(flag_key, targeting_key, both(attributes, named))
         except Exception:  # noqa: BLE001 # as in is_enabled
             return self._unknown.error_cell, False
+
+    def _person(self, answer: Answer, arm: Arm, targeting_key: str | None) -> Cell | None:
+        """Where a request of somebody in the pilot counts as theirs."""
+        if answer.details.decided_by != "pilot" or targeting_key is None:
+            return None
+        return self._counters.person(arm.flag, arm.variant, targeting_key)
 
     def _user(self, flag_key: str, targeting_key: str | None, attributes: Attributes) -> int | None:
         ruleset = self._snapshot.ruleset

@@ -127,6 +127,44 @@ class Users:
             exposed[0] += 1
 
 
+class People:
+    """Who of the few that a pilot names uses it: requests by a hash of the person, which no metric gives back.
+
+    They are named beforehand, so there are no more of them than the pilot has people; and whoever leaves it, or a
+    pilot that ends, is forgotten.
+    """
+
+    __slots__ = ("_cells", "_names", "flag")
+
+    def __init__(self, flag: str) -> None:
+        self.flag = flag
+        self._names: dict[str, str] = {}
+        self._cells: dict[tuple[str, str], Cell] = {}
+
+    def name(self, variants: Iterable[str], names: dict[str, str]) -> None:
+        """These targeting keys are the pilot's, each with its hash; all appear, with 0."""
+        if names == self._names:
+            return
+        self._names = names
+        cells, hashes = self._cells, set(names.values())
+        wanted = [(variant, person) for variant in variants for person in hashes]
+        self._cells = {each: cells.get(each, [0]) for each in wanted}
+
+    def cell(self, variant: str, targeting_key: str) -> Cell | None:
+        """Where a request of theirs counts; None for somebody else."""
+        name = self._names.get(targeting_key)
+        return None if name is None else self._cells.get((variant, name))
+
+    def all(self) -> list[tuple[tuple[str, str, str], Cell]]:
+        """Flag, variant and person, with the cell."""
+        return [((self.flag, *each), cell) for each, cell in self._cells.items()]
+
+    def forget(self) -> None:
+        """Starts from 0."""
+        for cell in self._cells.values():
+            cell[0] = 0
+
+
 class Arm:
     """The outcomes of one variant of one flag, by cohort."""
 
@@ -205,6 +243,7 @@ class Counters:
         self._evaluations: dict[tuple[str, str, str], Cell] = {}
         self._arms: dict[tuple[str, str], Arm] = {}
         self._users: dict[str, Users] = {}
+        self._people: dict[str, People] = {}
         self._expected: dict[tuple[str, str], None] = {}
         self._sources: WeakValueDictionary[int, Source] = WeakValueDictionary()
         self.comments: deque[Comment] = deque(maxlen=_MOST_COMMENTS)
@@ -240,6 +279,20 @@ class Counters:
             self._expected[flag, variant] = None
         self._users_of(flag).begin(wave)
 
+    def name_people(self, flag: str, variants: Iterable[str], names: dict[str, str]) -> None:
+        """The targeting keys of a flag's pilot, each with its hash; none where it has no pilot any more."""
+        if names or flag in self._people:
+            self._people.setdefault(flag, People(flag)).name(variants, names)
+
+    def person(self, flag: str, variant: str, targeting_key: str) -> Cell | None:
+        """Where a request of somebody in a pilot counts as theirs; None for whoever is in none."""
+        people = self._people.get(flag)
+        return None if people is None else people.cell(variant, targeting_key)
+
+    def all_people(self) -> list[tuple[tuple[str, str, str], Cell]]:
+        """Flag, variant and person, with the cell."""
+        return [each for people in list(self._people.values()) for each in people.all()]
+
     def arm(self, flag: str, variant: str) -> Arm:
         """The cells for one variant; asking for it makes all its series appear, with 0."""
         arm = self._arms.get((flag, variant))
@@ -266,6 +319,8 @@ class Counters:
             arm.forget()
         for users in self._users.values():
             users.forget()
+        for people in self._people.values():
+            people.forget()
         self.comments.clear()
 
     def at_exit(self) -> None:

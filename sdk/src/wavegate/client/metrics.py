@@ -33,6 +33,10 @@ _COUNTERS: Final = {
     "wavegate_requests": ((*_ARM, "cohort"), "Requests finished under a variant."),
     "wavegate_bad": ((*_ARM, "cohort", "kind"), "Requests under a variant that ended badly."),
     "wavegate_value": ((*_ARM, "cohort", "kind"), "What requests under a variant added up to."),
+    "wavegate_pilot_requests": (
+        (*_ARM, "person"),
+        "Requests finished by the people of a pilot, each by a hash that tells nobody who it is.",
+    ),
     "wavegate_exposed_users": (_ARM, "Users who began a request under a variant, each once per process and wave."),
 }
 _DURATION: Final = "wavegate_duration_seconds"
@@ -184,6 +188,8 @@ def _gauges(counters: Counters) -> Iterator[tuple[str, float]]:
 def _counts(counters: Counters) -> Iterator[Sample]:
     for key, cell in counters.all_evaluations():
         yield "wavegate_evaluations", key, cell[0]
+    for key, cell in counters.all_people():
+        yield "wavegate_pilot_requests", key, cell[0]
     for arm in counters.all_arms():
         yield from _outcomes(arm)
 

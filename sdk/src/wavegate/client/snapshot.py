@@ -3,7 +3,7 @@
 from typing import Any, Final, TypeAlias, TypeVar
 
 from wavegate.client.counters import TARGETED, Arm, Cell, Counters
-from wavegate.evaluation import CompiledFlag, EvaluationDetails, Flag, Reason, Ruleset, compile_flag
+from wavegate.evaluation import CompiledFlag, EvaluationDetails, Flag, Pilot, Reason, Ruleset, compile_flag
 from wavegate.evaluation.compiling import Present
 from wavegate.evaluation.matching import Attributes
 from wavegate.evaluation.splitting import Choose, constant
@@ -117,6 +117,7 @@ class Snapshot:
         flag = self.ruleset.flags[key]
         if flag.rollout is not None:
             self._counters.expect(key, flag.variants, flag.rollout)
+        self._counters.name_people(key, flag.variants, _hashes(flag.pilot))
         return flag
 
     def _in_use(self, flag: CompiledFlag[T]) -> Choose[T]:
@@ -124,3 +125,13 @@ class Snapshot:
 
     def _present(self, details: EvaluationDetails) -> Answer:
         return Answer(details, self._counters)
+
+
+def _hashes(pilot: Pilot | None) -> dict[str, str]:
+    """Who takes part, by what they are called in metrics."""
+    if pilot is None or pilot.usage_key is None:
+        return {}
+    import hmac  # noqa: PLC0415 # few have a pilot
+
+    key, people = pilot.usage_key.encode(), set(pilot.keys) - set(pilot.opted_out)
+    return {each: hmac.digest(key, each.encode(errors="surrogatepass"), "sha256").hex()[:16] for each in people}

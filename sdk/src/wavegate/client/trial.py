@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Any, Self
 
-    from wavegate.client.counters import Arm
+    from wavegate.client.counters import Arm, Cell
 
 
 class Trial:
@@ -32,6 +32,7 @@ class Trial:
         "_cohort",
         "_fork",
         "_kind",
+        "_person",
         "_slow_after",
         "_started",
         "_user",
@@ -41,7 +42,7 @@ class Trial:
         "variant",
     )
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 # each is named where it is given
         self,
         *,
         enabled: bool,
@@ -52,6 +53,7 @@ class Trial:
         user: int | None,
         slow_after: float | None,
         caps: Mapping[str, float],
+        person: Cell | None = None,
     ) -> None:
         #: Whether the variant is the boolean true.
         self.enabled = enabled
@@ -64,6 +66,7 @@ class Trial:
         self._user = user
         self._slow_after = slow_after
         self._caps = caps
+        self._person = person
         self._kind: BadKind | None = None
         self._values: dict[str, float] = {}
         self._started = 0.0
@@ -123,6 +126,8 @@ class Trial:
         caps = self._caps
         values = [(name, min(amount, caps[name])) for name, amount in self._values.items()]
         arm.count(self._cohort, self._kind, seconds, values)
+        if self._person is not None:
+            self._person[0] += 1
 
     async def __aenter__(self) -> Self:
         return self.__enter__()

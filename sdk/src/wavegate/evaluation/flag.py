@@ -70,9 +70,13 @@ class Pilot:
     limit: int | None = None
     #: Who does not want to take part. They are not in the pilot, and are in a later rollout like anybody.
     opted_out: tuple[str, ...] = ()
+    #: With what clients hash the named people where they count who uses it, so that no metric names anybody.
+    usage_key: str | None = None
 
     def __post_init__(self) -> None:
         check_keys("keys", self.keys)
+        if self.usage_key is not None and (type(self.usage_key) is not str or not self.usage_key):
+            raise InvalidRuleset("usage_key", f"is {self.usage_key!r}", "give a random text, or none")
         check_keys("opted_out", self.opted_out)
         if not self.keys and self.condition is None:
             raise InvalidRuleset("keys", "names nobody, and there is no condition", "give keys, or if, or both")

@@ -146,6 +146,7 @@ def _read_pilot(path: str, document: object) -> Pilot:
         condition=None if condition is None else read_condition(f"{path}.if", condition),
         limit=fields.get("limit"),
         opted_out=_read_keys(f"{path}.opted_out", fields.get("opted_out")),
+        usage_key=fields.get("usage_key"),
     )
 
 
@@ -156,6 +157,7 @@ def _write_pilot(pilot: Pilot) -> dict[str, Any]:
             "if": None if pilot.condition is None else write_condition(pilot.condition),
             "limit": pilot.limit,
             "opted_out": list(pilot.opted_out) or None,
+            "usage_key": pilot.usage_key,
         }
     )
 

@@ -16,7 +16,9 @@ from wavegate_controller.domain.errors import Conflict, ControllerError, Invalid
 from wavegate_controller.domain.passport import Assessment, Item, Outcome, ReadinessItem, Stage, Unmet
 from wavegate_controller.identity import here, principal
 from wavegate_controller.service import passports as service
+from wavegate_controller.service.flags import get_flag
 from wavegate_controller.service.passports import PassportView
+from wavegate_controller.service.pilots import Usage
 from wavegate_controller.service.services import Services
 from wavegate_controller.web.refusals import refused
 from wavegate_controller.web.signing import signer
@@ -70,6 +72,15 @@ def add_stages(web: Blueprint, services: Services) -> None:
             return _refuse(where, key, refusal)
         return redirect(url_for("web.passport", key=key), HTTPStatus.SEE_OTHER)
 
+    @web.post("/flags/<key>/stages/leave")
+    def leave_pilot(key: str) -> ResponseReturnValue:
+        where, form = here(services), request.form
+        try:
+            service.leave_pilot(where, key, form.get("person", ""), by=signer(), comment=form.get("comment", ""))
+        except (*_REFUSALS, NotFound) as refusal:
+            return _refuse(where, key, refusal)
+        return redirect(url_for("web.passport", key=key), HTTPStatus.SEE_OTHER)
+
     @web.post("/flags/<key>/stages/acknowledge")
     def acknowledge_item(key: str) -> ResponseReturnValue:
         where = here(services)
@@ -100,6 +111,7 @@ def _page(services: Services, key: str, *, problem: str = "", reason: str = "") 
         stages=list(Stage),
         parts=_parts(view),
         checklist=_checklist(view),
+        pilot=_pilot(services, view),
         later=later,
         earlier=earlier,
         may=may,
@@ -123,6 +135,19 @@ def _parts(view: PassportView) -> Sequence[tuple[Stage, Mapping[str, str], bool]
         is_open = stage.place >= view.passport.stage.place and not view.passport.has_ended
         told.append((stage, shown, is_open))
     return told
+
+
+def _pilot(services: Services, view: PassportView) -> tuple[Usage, Sequence[str], Sequence[str]] | None:
+    """While a pilot is under way: how it goes, who takes part, and who has left."""
+    passport = view.passport
+    if passport.stage is not Stage.PILOT or passport.has_ended:
+        return None
+    served = get_flag(services, passport.flag_key, by=principal()).pilot
+    if served is None:
+        return None
+    left = served.people.opted_out
+    staying = [each for each in served.people.keys if each not in left]
+    return service.pilot_usage(services, passport, by=principal()), staying, left
 
 
 def _checklist(view: PassportView) -> Sequence[tuple[ReadinessItem, Item, Any]]:
