@@ -77,7 +77,16 @@ WAVE: Final = inputs_of(WaveDocument, without=("percent", "bake", "approval", "a
 #: What is said of the whole plan, in the groups in which it is shown.
 ENDING: Final = inputs_of(
     PlanDocument,
-    without=("waves", "gates", "guardrail", "freeze_windows", "budget", "on_no_data", "on_cannot_measure"),
+    without=(
+        "waves",
+        "gates",
+        "guardrail",
+        "freeze_windows",
+        "budget",
+        "allowances",
+        "on_no_data",
+        "on_cannot_measure",
+    ),
 )
 SILENCE: Final = inputs_of(
     PlanDocument,
@@ -124,6 +133,7 @@ class PlanForm:
     guardrail: Typed = field(default_factory=dict)
     windows: Sequence[Typed] = ()
     budget: str = ""
+    allowances: str = ""
 
     def document(self) -> dict[str, Any]:
         """The plan's document; what goes without saying is left out.
@@ -145,6 +155,8 @@ class PlanForm:
             ]
         if budget := numbers_by_name(self.budget, "budget"):
             plan["budget"] = budget
+        if allowances := [_allowance(line) for line in self.allowances.splitlines() if line.strip()]:
+            plan["allowances"] = allowances
         return plan
 
     def with_wave(self) -> "PlanForm":
@@ -203,6 +215,7 @@ def form_of(plan: Mapping[str, Any]) -> PlanForm:
         guardrail=write(GUARDRAIL, plan.get("guardrail", {})),
         windows=[write(WINDOW, each) for each in plan.get("freeze_windows", ())],
         budget=text_of(plan.get("budget", {})),
+        allowances="\n".join(_allowance_text(each) for each in plan.get("allowances", ())),
     )
 
 
@@ -251,7 +264,19 @@ def paths(form: PlanForm) -> Iterator[str]:
     for index in range(len(form.windows)):
         yield f"freeze_windows[{index}]"
         yield from (f"freeze_windows[{index}].{each.name}" for each in WINDOW)
-    yield from ("waves", "gates", "freeze_windows", "budget")
+    yield from ("waves", "gates", "freeze_windows", "budget", "allowances")
+
+
+def _allowance(line: str) -> dict[str, Any]:
+    """`RULE for GATE: REASON`, the gate left out for all."""
+    rule, _, reason = line.partition(":")
+    rule, _, gate = rule.strip().partition(" for ")
+    return {"rule": rule.strip(), "reason": reason.strip()} | ({"gate": gate.strip()} if gate.strip() else {})
+
+
+def _allowance_text(allowance: Mapping[str, Any]) -> str:
+    gate = f" for {allowance['gate']}" if allowance.get("gate") else ""
+    return f"{allowance['rule']}{gate}: {allowance['reason']}"
 
 
 def _wave(path: str, row: Typed) -> dict[str, Any]:
