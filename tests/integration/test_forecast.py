@@ -10,6 +10,7 @@ from support.live_controller import live_controller
 from support.people import person
 from wavegate_controller.cli import main
 from wavegate_controller.domain.access import Role
+from wavegate_controller.domain.measurement import Value
 from wavegate_controller.domain.rollout import State
 from wavegate_controller.domain.transitions import Event
 from wavegate_controller.service.explain import explain_decision
@@ -41,7 +42,8 @@ def until_it_moves(world, *, errors):
 
 
 def test_the_forecast_goes_by_the_latest_look(world):
-    world.started(gates=GATES)
+    world.started(gates=GATES, objectives={"error-rate": 0.999})
+    world.metrics.value = Value(value=400.0)
     api = control_plane.client(world.services)
 
     before = api.get("/api/v1/rollouts/ai-summaries/forecast").json
@@ -59,11 +61,19 @@ def test_the_forecast_goes_by_the_latest_look(world):
         "percent": None,
         "requests": None,
         "next_requests": None,
+        "low_requests": None,
+        "high_requests": None,
+        "users": None,
         "extras": [],
     }
     (errors,) = after["extras"]
     assert (after["percent"], after["requests"], after["next_requests"]) == (25, 12_000, 30_000)
     assert (errors["gate"], errors["now"], errors["next"]) == ("error-rate", pytest.approx(120), pytest.approx(300))
+    assert (after["users"]["seen"], after["users"]["more"]) == (400, pytest.approx(600))
+    # A hundredth of a quarter goes wrong, and a thousandth of all may.
+    assert (errors["burn"]["stable"], errors["burn"]["next"]) == (0, pytest.approx(2.5))
+    (asked,) = [each for each in world.metrics.queries if "wavegate_exposed_users_total" in each]
+    assert 'environment=~"|production"' in asked
 
 
 def test_over_its_budget_a_wave_waits_for_a_person_and_goes_on_when_they_sign(world):
@@ -107,8 +117,12 @@ def test_the_table_shows_an_hour_now_and_then_beside_the_budget():
 
     from wavegate_controller.terminal import forecast_table
 
+    burn = {"objective": 0.999, "stable": 0.5, "next": 1.5, "low": 1.25, "high": 1.75}
     extra = {"gate": "error-rate", "what": "bad outcomes", "now": 4.0, "next": 10.0, "low": 2.0, "high": 18.0}
+    extra |= {"burn": burn}
     document = {"rollout": "search:1", "percent": 25.0, "requests": 100.0, "next_requests": 250.0}
+    document |= {"low_requests": 240.0, "high_requests": 260.0}
+    document |= {"users": {"seen": 40.0, "more": 60.0, "low": 40.0, "high": 80.0}}
     console = Console(width=140, record=True)
 
     console.print(forecast_table(document | {"extras": [extra | {"budget": 12.0, "over": True}]}))
@@ -118,3 +132,6 @@ def test_the_table_shows_an_hour_now_and_then_beside_the_budget():
     assert "more bad outcomes (error-rate)" in text
     assert "2 to 18" in text
     assert "12, may go over it" in text
+    assert "240 to 260" in text
+    assert "users: 40 so far, 60 more then (40 to 80)" in text
+    assert "uses up the error budget of 0.999 at 1.5 times the speed at which it lasts (1.25 to 1.75)" in text

@@ -59,9 +59,15 @@ def forecast_table(document: Document) -> RenderableType:
     if document["percent"] is None:
         return Text("nothing to go by: no wave follows, or nothing was counted in this one yet")
     table = plain_table("", "an hour now", "an hour then", "95 % within", "budget")
-    table.add_row("requests", f"{document['requests']:,.4g}", f"{document['next_requests']:,.4g}", "", "")
+    table.add_row(
+        "requests",
+        _number(document["requests"]),
+        _number(document["next_requests"]),
+        _within(document["low_requests"], document["high_requests"]),
+        "",
+    )
     for each in document["extras"]:
-        within = "" if each["low"] is None else f"{each['low']:,.4g} to {each['high']:,.4g}"
+        within = _within(each["low"], each["high"])
         budget = "" if each["budget"] is None else f"{each['budget']:,.4g}{', may go over it' if each['over'] else ''}"
         table.add_row(
             f"more {each['what']} ({each['gate']})",
@@ -70,7 +76,34 @@ def forecast_table(document: Document) -> RenderableType:
             within,
             _text(budget, "yellow" if each["over"] else ""),
         )
-    return Group(Text(f"{document['rollout']}: at {document['percent']:g} % of the users"), table)
+    head = Text(f"{document['rollout']}: at {document['percent']:g} % of the users")
+    return Group(head, table, *_users(document), *_burns(document))
+
+
+def _users(document: Document) -> Iterable[RenderableType]:
+    if users := document["users"]:
+        within = _within(users["low"], users["high"])
+        yield Text(f"users: {_number(users['seen'])} so far, {_number(users['more'])} more then ({within})")
+
+
+def _burns(document: Document) -> Iterable[RenderableType]:
+    """How fast the error budget of each objective goes."""
+    for each in document["extras"]:
+        if burn := each["burn"]:
+            within = _within(burn["low"], burn["high"])
+            yield _text(
+                f"{each['gate']}: uses up the error budget of {burn['objective']:.6g} at {burn['next']:.3g} times the "
+                f"speed at which it lasts{f' ({within})' if within else ''}; with stable alone at {burn['stable']:.3g}",
+                "yellow" if burn["next"] > 1 else "",
+            )
+
+
+def _number(value: float) -> str:
+    return f"{value:,.4g}"
+
+
+def _within(low: float | None, high: float | None) -> str:
+    return "" if low is None or high is None else f"{_number(low)} to {_number(high)}"
 
 
 _OUTCOMES: Final = {

@@ -49,6 +49,7 @@ PLAN = {
     "final_bake": "1d",
     "freeze_windows": [{"name": "weekend", "time_zone": "Europe/Berlin", "from": "fri 16:00", "to": "mon 08:00"}],
     "budget": {"error-rate": 50, "value": 2.5},
+    "objectives": {"error-rate": 0.999},
     "allowances": [
         {"rule": "no_series", "reason": "it is counted from the first answer: see the app"},
         {"rule": "not_scoped", "gate": "value", "reason": "one queue for all"},

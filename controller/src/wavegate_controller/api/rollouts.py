@@ -134,7 +134,7 @@ def change_rollout(services: Services, by: Principal, reference: str, body: Sign
 def forecast_rollout(services: Services, by: Principal, reference: str) -> ResponseReturnValue:
     """An hour of it beside stable, going by what this wave has counted at its latest look."""
     view = queries.rollout_view(services, reference, by=by)
-    return forecast_to_document(view.rollout, queries.forecast_of(view))
+    return forecast_to_document(view.rollout, queries.forecast_of(services, view))
 
 
 @rollouts.get("/rollouts/{reference}/review", "Show the review of a wave", answer=ReviewShown, problems=[Conflict])

@@ -1,6 +1,7 @@
 """Outlooks, findings, forecasts and what came of dry runs as documents."""
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from datetime import timedelta
 from typing import Any
 
@@ -63,6 +64,9 @@ def forecast_to_document(rollout: Rollout, found: Forecast | None) -> dict[str, 
         "percent": found and found.percent,
         "requests": found and found.requests,
         "next_requests": found and found.next_requests,
+        "low_requests": found and found.low_requests,
+        "high_requests": found and found.high_requests,
+        "users": found and found.users and asdict(found.users),
         "extras": [
             {
                 "gate": each.gate,
@@ -73,6 +77,7 @@ def forecast_to_document(rollout: Rollout, found: Forecast | None) -> dict[str, 
                 "high": each.high,
                 "budget": each.budget,
                 "over": each.over,
+                "burn": each.burn and asdict(each.burn),
             }
             for each in (found.extras if found else ())
         ],

@@ -154,6 +154,11 @@ class PlanDocument(Document):
         description="Gate that compares to how many more of what it counts an hour the next wave may take without an "
         "approval.",
     )
+    objectives: dict[str, float] = Field(
+        default_factory=dict,
+        description="Gate that compares bad outcomes to the share of all requests that is to end well in the long "
+        "run, such as 0.999; the forecast says how fast that is used up.",
+    )
     allowances: list[AllowanceDocument] = Field(
         default_factory=list, description="What lint may find in the gates, and why."
     )
@@ -189,6 +194,7 @@ class PlanDocument(Document):
             final_bake=self.final_bake,
             freeze_windows=freeze_windows_to_domain(self.freeze_windows, "freeze_windows"),
             budget=self.budget,
+            objectives=self.objectives,
             allowances=tuple(
                 _at(f"allowances[{index}]", AllowanceDocument.to_domain, each)
                 for index, each in enumerate(self.allowances)
@@ -236,6 +242,7 @@ def plan_to_document(plan: Plan) -> dict[str, Any]:
         "final_bake": _duration(plan.final_bake),
         "freeze_windows": [freeze_window_to_document(each) for each in plan.freeze_windows],
         "budget": dict(plan.budget),
+        "objectives": dict(plan.objectives),
         "allowances": [{"rule": each.rule.value, "gate": each.gate, "reason": each.reason} for each in plan.allowances],
         "dry_run": plan.dry_run,
         "on_red_check": plan.on_red_check.value,

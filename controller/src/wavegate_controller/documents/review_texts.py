@@ -145,7 +145,18 @@ def told_extra(extra: Document) -> str:
     between = "" if extra["low"] is None else f" (95 %: {_number(extra['low'])} to {_number(extra['high'])})"
     budget = "" if extra["budget"] is None else f"; the budget is {_number(extra['budget'])}"
     over = ", which it may go over" if extra["over"] else ""
-    return f"{_more(extra['next'])} {extra['what']} than stable{between}{budget}{over}"
+    return f"{_more(extra['next'])} {extra['what']} than stable{between}{budget}{over}{_burn(extra)}"
+
+
+def _burn(extra: Document) -> str:
+    """How fast the error budget goes; a review that was kept before there were objectives says nothing of it."""
+    if not (burn := extra.get("burn")):
+        return ""
+    between = "" if burn["low"] is None else f" (95 %: {_number(burn['low'])} to {_number(burn['high'])})"
+    return (
+        f"; the error budget of {burn['objective']:.6g} goes at {_number(burn['next'])} times the speed at which it "
+        f"lasts{between}, with stable alone at {_number(burn['stable'])}"
+    )
 
 
 def _decided(review: Document) -> Iterator[str]:

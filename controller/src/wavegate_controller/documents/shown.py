@@ -342,6 +342,25 @@ class ExplanationShown(Shown):
     guardrail: GuardrailShown | None
 
 
+class BurnShown(Shown):
+    """How fast all requests of the flag use up an objective's error budget: 1 is as fast as it may last."""
+
+    objective: float = Field(description="The share of the requests that is to end well.")
+    stable: float = Field(description="If stable served all of them.")
+    next: float = Field(description="In the next wave.")
+    low: float | None = Field(description="End of a 95 % interval; null where the variance is not known.")
+    high: float | None
+
+
+class MoreUsersShown(Shown):
+    """How many get the candidate."""
+
+    seen: float = Field(description="So far. Each process of an app counts its own.")
+    more: float = Field(description="In the next wave.")
+    low: float = Field(description="End of a 95 % interval.")
+    high: float
+
+
 class ExtraShown(Shown):
     """What one gate counts more of than if stable served the same requests, an hour."""
 
@@ -353,6 +372,7 @@ class ExtraShown(Shown):
     high: float | None
     budget: float | None
     over: bool = Field(description="Whether the next wave may take more than its budget.")
+    burn: BurnShown | None = Field(description="Where the plan has an objective for the gate.")
 
 
 class NextWaveShown(Shown):
@@ -362,6 +382,9 @@ class NextWaveShown(Shown):
     percent: float | None
     requests: float | None = Field(description="That the candidate serves in an hour now.")
     next_requests: float | None
+    low_requests: float | None = Field(description="End of a 95 % interval, at the traffic of this wave.")
+    high_requests: float | None
+    users: MoreUsersShown | None = Field(description="Null where the metrics server has not counted them.")
     extras: list[ExtraShown]
 
 

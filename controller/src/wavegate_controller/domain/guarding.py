@@ -219,6 +219,7 @@ def _figures(
         "gate_limit": assessment.gate_limit,
         "design_effect": shown.design_effect,
         "live_cohorts": shown.live_cohorts,
+        "standard_error": None if shown.standard_error is None else shown.standard_error * shown.unit,
         "ceiling": gate.ceiling if isinstance(gate, ErrorRateGate) else None,
         "ceiling_evidence": shown.ceiling,
     }

@@ -248,6 +248,8 @@ class Plan:
         freeze_windows: when nothing raises exposure, beside the windows of the environment.
         budget: gate that compares to how many more of what it counts, an hour, the next wave may take without a human's
             approval.
+        objectives: gate that compares bad outcomes to the share of all requests that is to end well in the long run;
+            the forecast says how fast the next wave uses up what that leaves.
         allowances: what lint may find in the gates, and why.
         dry_run: whether the reconciler only judges and records what it would have done; people move the rollout.
         on_red_check: whether a check of production readiness that has turned red holds the next wave.
@@ -265,6 +267,7 @@ class Plan:
     final_bake: timedelta | None = None
     freeze_windows: tuple[FreezeWindow, ...] = ()
     budget: Mapping[str, float] = field(default_factory=dict)
+    objectives: Mapping[str, float] = field(default_factory=dict)
     allowances: tuple[Allowance, ...] = ()
     dry_run: bool = False
     on_red_check: OnRedCheck = OnRedCheck.SHOW
@@ -333,6 +336,16 @@ class Plan:
                 raise Invalid(f"budget.{name}", "is no gate that compares", f"one of {', '.join(known) or 'none'}")
             if not (math.isfinite(most) and most >= 0):
                 raise Invalid(f"budget.{name}", f"{most} is no budget", "0 or more an hour")
+
+        shares = [gate.name for gate in self.compared if isinstance(gate, ErrorRateGate)]
+        for name, objective in self.objectives.items():
+            if name not in shares:
+                there = ", ".join(shares) or "none"
+                raise Invalid(f"objectives.{name}", "is no gate that compares bad outcomes", f"one of {there}")
+            if not 0 < objective < 1:
+                raise Invalid(
+                    f"objectives.{name}", f"{objective} is no share", "more than 0, less than 1, such as 0.999"
+                )
 
     def _check_dry_run(self) -> None:
         for index, gate in enumerate(self.gates):

@@ -42,9 +42,12 @@ class Explanation:
         if self.again is None:
             return None
         recorded = (self.record.event, self.record.reason, self.record.sentence)
-        return recorded == (self.again.event, self.again.reason, self.again.sentence) and [
-            _without_query(each) for each in self.record.verdicts
-        ] == [_without_query(verdict_to_document(each)) for each in self.again.verdicts]
+        again = [verdict_to_document(each) for each in self.again.verdicts]
+        return (
+            recorded == (self.again.event, self.again.reason, self.again.sentence)
+            and len(again) == len(self.record.verdicts)
+            and all(_same(kept, made) for kept, made in zip(self.record.verdicts, again, strict=True))
+        )
 
 
 def explain_decision(services: Services, decision_id: int, *, by: Principal) -> Explanation:
@@ -105,6 +108,7 @@ def story_of(services: Services, explanation: Explanation, *, by: Principal) -> 
     return rollout, story
 
 
-def _without_query(verdict: Mapping[str, Any]) -> dict[str, Any]:
-    """The log of evidence does not repeat the queries."""
-    return {name: value for name, value in verdict.items() if name != "query"}
+def _same(kept: Mapping[str, Any], made: Mapping[str, Any]) -> bool:
+    """But for the query, which the log of evidence does not repeat, and figures that an older version did not keep."""
+    figures = {name: value for name, value in made["figures"].items() if name in kept["figures"]}
+    return dict(kept) == {**made, "query": kept["query"], "figures": figures}

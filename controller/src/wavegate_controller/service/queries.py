@@ -22,6 +22,7 @@ from wavegate_controller.service.reasons import reasons_given
 from wavegate_controller.service.rollouts import can_undo
 from wavegate_controller.service.services import Services
 from wavegate_controller.service.stages import is_held
+from wavegate_controller.service.traffic import users_seen
 
 #: How many looks a story reaches back at least; fewer would be no line to look at.
 _LOOKS_SHOWN: Final = 60
@@ -159,12 +160,19 @@ def rollout_view(services: Services, reference: str, *, by: Principal) -> Rollou
     return replace(view, delivered=next(iter(services.fleets.revisions(rollout.environment)), None))
 
 
-def forecast_of(view: RolloutView) -> Forecast | None:
-    """The next wave, going by the latest look; None where none follows, or nothing was counted."""
+def forecast_of(services: Services, view: RolloutView) -> Forecast | None:
+    """The next wave, going by the latest look; None where none follows, or nothing was counted.
+
+    No transaction may be open: the metrics server is asked how many users there were.
+    """
     if view.latest is None or view.rollout.state not in WATCHED:
         return None
     figures = {each["gate"]: each["figures"] for each in view.latest.verdicts}
-    return forecast(view.rollout, figures, now=view.latest.at)
+    expected = forecast(view.rollout, figures, now=view.latest.at)
+    if expected is None:
+        return None
+    users = users_seen(services.provider, view.rollout, at=view.latest.at)
+    return forecast(view.rollout, figures, now=view.latest.at, users=users)
 
 
 def history(

@@ -1,5 +1,6 @@
 """What a flag's counters say of its traffic: read as the reconciler reads them, for a plan that did not begin yet."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -11,6 +12,7 @@ from wavegate.evaluation import COHORTS
 from wavegate_controller.documents.duration import format_duration
 from wavegate_controller.domain.counts import (
     BAD_METRIC,
+    EXPOSED_METRIC,
     REQUESTS_METRIC,
     VALUE_METRIC,
     CounterSelector,
@@ -24,8 +26,10 @@ from wavegate_controller.domain.counts import (
 from wavegate_controller.domain.errors import Invalid
 from wavegate_controller.domain.foresight.traffic import Expected, Traffic, clumping, spread
 from wavegate_controller.domain.gates import ComparedGate, ErrorRateGate, ValueGate
-from wavegate_controller.domain.measurement import Broken, BrokenReason, Cursor, Series
+from wavegate_controller.domain.measurement import Broken, BrokenReason, Cursor, Series, Value
 from wavegate_controller.domain.plan import Plan
+from wavegate_controller.domain.promql import escape, matchers
+from wavegate_controller.domain.rollout import Rollout
 from wavegate_controller.ports import MetricProvider
 from wavegate_controller.service.counting import without
 from wavegate_controller.service.measure import needs_of
@@ -54,6 +58,21 @@ class Measured:
     over: timedelta
     requests: int
     variant: str | None
+
+
+def users_seen(provider: MetricProvider, rollout: Rollout, *, at: datetime) -> float | None:
+    """How many users the candidate was given to since the rollout began; None where nobody can say.
+
+    Each process of an app counts the users that it sees, so that somebody who comes to several counts as several.
+    """
+    if rollout.started_at is None or at <= rollout.started_at:
+        return None
+    scope = matchers({"flag": rollout.flag_key, "variant": rollout.candidate})
+    # What a controller counted for its other environments has their name; any other series has none.
+    scope += f',environment=~"|{escape(re.escape(rollout.environment))}"'
+    seconds = max(round((at - rollout.started_at).total_seconds()), 60)
+    answer = provider.query(f"sum(increase({EXPOSED_METRIC}{{{scope}}}[{seconds}s]))", at=at)
+    return answer.value if isinstance(answer, Value) else None
 
 
 def measure_traffic(

@@ -83,6 +83,7 @@ ENDING: Final = inputs_of(
         "guardrail",
         "freeze_windows",
         "budget",
+        "objectives",
         "allowances",
         "on_no_data",
         "on_cannot_measure",
@@ -133,6 +134,7 @@ class PlanForm:
     guardrail: Typed = field(default_factory=dict)
     windows: Sequence[Typed] = ()
     budget: str = ""
+    objectives: str = ""
     allowances: str = ""
 
     def document(self) -> dict[str, Any]:
@@ -155,6 +157,8 @@ class PlanForm:
             ]
         if budget := numbers_by_name(self.budget, "budget"):
             plan["budget"] = budget
+        if objectives := numbers_by_name(self.objectives, "objectives"):
+            plan["objectives"] = objectives
         if allowances := [_allowance(line) for line in self.allowances.splitlines() if line.strip()]:
             plan["allowances"] = allowances
         return plan
@@ -215,6 +219,7 @@ def form_of(plan: Mapping[str, Any]) -> PlanForm:
         guardrail=write(GUARDRAIL, plan.get("guardrail", {})),
         windows=[write(WINDOW, each) for each in plan.get("freeze_windows", ())],
         budget=text_of(plan.get("budget", {})),
+        objectives=text_of(plan.get("objectives", {})),
         allowances="\n".join(_allowance_text(each) for each in plan.get("allowances", ())),
     )
 
@@ -264,7 +269,7 @@ def paths(form: PlanForm) -> Iterator[str]:
     for index in range(len(form.windows)):
         yield f"freeze_windows[{index}]"
         yield from (f"freeze_windows[{index}].{each.name}" for each in WINDOW)
-    yield from ("waves", "gates", "freeze_windows", "budget", "allowances")
+    yield from ("waves", "gates", "freeze_windows", "budget", "objectives", "allowances")
 
 
 def _allowance(line: str) -> dict[str, Any]:

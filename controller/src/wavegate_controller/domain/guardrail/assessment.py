@@ -108,6 +108,7 @@ class MetricAssessment:
         ceiling: evidence that the candidate's share of bad outcomes is above its ceiling.
         design_effect: by which log-evidence was divided: how much outcomes come in clumps.
         live_cohorts: with traffic, in the arm that has fewer; without enough of them there is no evidence.
+        standard_error: of the difference of both means in this wave, in the steps of the amounts.
         interval: of the ratio of both rates; only in an explanation.
         forecast: only in an explanation.
     """
@@ -126,6 +127,7 @@ class MetricAssessment:
     ceiling: float | None
     design_effect: float | None
     live_cohorts: int | None
+    standard_error: float | None = None
     interval: Interval | None = None
     forecast: Forecast | None = None
 

@@ -122,6 +122,13 @@ class Strata:
         theta = (self.candidate - (1 + margin) * self.stable) / self.weight - absolute
         return _mixture(theta if worse else -theta, self._variance(margin, scale), scale)
 
+    @property
+    def standard_error(self) -> float | None:
+        """Of the difference of the means; None while too few cohorts have traffic to know anything of it."""
+        if not self.weight or self.live < _LEAST_COHORTS:
+            return None
+        return math.sqrt(self._variance(0.0, self.stable / self.weight))
+
     def times_to_pass(self, *, margin: float, absolute: float, needed: float) -> float | None:
         """How many times as long as so far it takes to show a candidate that is as good as stable; None if too long."""
         if self.evidence(margin=margin, absolute=absolute, worse=False) >= needed:
@@ -213,6 +220,7 @@ class MeanState:
             live_cohorts=here.live,
             in_wave=here.totals,
             in_all=everything.totals,
+            standard_error=here.standard_error,
         )
 
     def strata(self) -> Strata:

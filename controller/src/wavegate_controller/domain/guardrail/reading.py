@@ -73,6 +73,8 @@ class Reading:
         live_cohorts: in the arm with fewer of them; None without cohorts.
         in_wave: counts since the wave began.
         in_all: counts since the rollout began.
+        standard_error: of the difference of both means in this wave, in the steps of the amounts; None where nothing
+            is known of it, or the design effect says it.
     """
 
     regression: float
@@ -83,3 +85,4 @@ class Reading:
     live_cohorts: int | None
     in_wave: Totals
     in_all: Totals
+    standard_error: float | None = None

@@ -80,6 +80,7 @@ def _assess_metric(
         ceiling=reading.ceiling,
         design_effect=reading.design_effect,
         live_cohorts=reading.live_cohorts,
+        standard_error=reading.standard_error,
     )
 
 

@@ -104,6 +104,7 @@ def read_form() -> Form:
             guardrail=_row("guardrail", (), plans.GUARDRAIL),
             windows=_tidy([_row(f"window-{index}", (), plans.WINDOW) for index in _rows("windows")], "from"),
             budget=given.get("budget", ""),
+            objectives=given.get("objectives", ""),
             allowances=given.get("allowances", "").replace("\r\n", "\n"),
         ),
         template=given.get("template", "").strip(),
