@@ -3,8 +3,12 @@
 import json
 import random
 import re
+import subprocess
+import sys
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from signal import SIGINT
 
 import pytest
 import yaml
@@ -12,6 +16,7 @@ from click.testing import CliRunner
 
 from support.history import PrometheusWithAPast, series
 from support.prometheus import now
+from support.waiting import wait_until
 from wavegate_controller.cli import main
 from wavegate_controller.domain.errors import HistoryLost
 from wavegate_controller.domain.foresight.replayed import Backtested
@@ -20,7 +25,7 @@ from wavegate_controller.domain.plan import Plan, Wave
 from wavegate_controller.domain.rollout import State
 from wavegate_controller.providers import PrometheusProvider
 from wavegate_controller.providers.past import Past
-from wavegate_controller.service.backtest import backtest, replay
+from wavegate_controller.service.backtest import Replay, backtest, counters_of
 
 STEP = timedelta(seconds=15)
 #: Whole minutes, so that looks and samples stay apart.
@@ -82,9 +87,9 @@ PLAN = {
 QUICK = PLAN | {"gates": [{"type": "error_rate", "final_margin": 2, "early_harm": 1}]}
 
 
-def run(url, flag, *arguments, plan=PLAN, since=BEGIN):
+def run(url, flag, *arguments, plan=PLAN, since=BEGIN, until=END):
     text = yaml.safe_dump({"flag": flag, "plan": plan})
-    command = ["backtest", "-f", "-", "--prometheus", url, "--from", since.isoformat(), "--to", END.isoformat()]
+    command = ["backtest", "-f", "-", "--prometheus", url, "--from", since.isoformat(), "--to", until.isoformat()]
     return CliRunner(env={"COLUMNS": "200"}).invoke(main, [*command, *arguments], input=text)
 
 
@@ -185,16 +190,49 @@ def test_a_pull_request_may_expect_an_end(url):
     assert run(url, "well", "--expect", "rollback").exit_code == 5
 
 
-def test_what_was_finished_is_not_done_again(url, tmp_path):
-    file = tmp_path / "finished.json"
-    whole = found(url, "well", "--repeat", "--resume", str(file), plan=QUICK)
-    kept = json.loads(file.read_text())
-    file.write_text(json.dumps(kept[:1]))
+def test_a_replay_that_was_kept_goes_on_when_there_is_more_to_replay(url, tmp_path):
+    file = tmp_path / "kept.json"
+    whole = found(url, "well", "--repeat", plan=QUICK)
+    for minutes in (25, 70):
+        found(url, "well", "--repeat", "--resume", str(file), plan=QUICK, until=BEGIN + timedelta(minutes=minutes))
 
     again = found(url, "well", "--repeat", "--resume", str(file), plan=QUICK)
 
-    assert len(kept) > 1
-    assert again["rollouts"] == whole["rollouts"]
+    assert again == whole
+
+
+def test_what_was_kept_of_another_plan_is_not_gone_on_with(url, tmp_path):
+    file = tmp_path / "kept.json"
+    found(url, "well", "--resume", str(file), plan=QUICK)
+
+    done = run(url, "well", "--resume", str(file), plan=PLAN)
+
+    assert done.exit_code == 2
+    assert "belongs to another plan" in " ".join(done.stderr.split())
+
+
+@pytest.mark.slow
+def test_ctrl_c_shows_what_there_is_and_the_same_command_goes_on_there(url, tmp_path):
+    (tmp_path / "plan.yaml").write_text(yaml.safe_dump({"flag": "well", "plan": QUICK | {"interval": "1s"}}))
+    command = [Path(sys.executable).with_name("wavegate"), "backtest", "-f", tmp_path / "plan.yaml", "--json"]
+    command += ["--prometheus", url, "--from", BEGIN.isoformat(), "--to", END.isoformat(), "--repeat"]
+    whole = subprocess.run(command, check=True, capture_output=True, timeout=300)
+    file = tmp_path / "kept.json"
+
+    for _ in range(5):  # it may end before the signal arrives
+        file.unlink(missing_ok=True)
+        process = subprocess.Popen([*command, "--resume", file], stdout=subprocess.PIPE)
+        wait_until(lambda process=process: file.exists() or process.poll() is not None, timeout=200)
+        process.send_signal(SIGINT)
+        interrupted = json.loads(process.communicate(timeout=300)[0])
+        if process.returncode:
+            break
+    again = subprocess.run([*command, "--resume", file], check=True, capture_output=True, timeout=300)
+
+    assert process.returncode == 130
+    assert "goes on" in " ".join(interrupted["said"])
+    assert interrupted["plans"][0]["rollouts"]
+    assert json.loads(again.stdout)["plans"] == json.loads(whole.stdout)["plans"]
 
 
 @pytest.mark.parametrize(
@@ -259,7 +297,7 @@ def test_a_chunk_that_is_too_large_is_asked_for_in_parts(url):
 
     def events(source):
         past = Past(source, looks, step=SHORT.interval)
-        return [(look.at, look.decision) for look in replay(past, DRAFT)]
+        return [(look.at, look.decision) for look in Replay(past, DRAFT, counters_of(past, DRAFT)).looks()]
 
     class Small:
         asked = 0
@@ -291,6 +329,18 @@ def test_a_freeze_window_of_the_plan_holds_and_approvals_are_taken_for_given(url
 
     assert free["completed"] == 1
     assert held["holds"]["freeze_window"] > 50
+
+
+def test_a_freeze_window_of_the_environment_holds_like_one_of_the_plan(url, tmp_path):
+    until = BEGIN + timedelta(minutes=100)
+    window = {"name": "fair", "from": f"{BEGIN:%Y-%m-%d %H:%M}", "to": f"{until:%Y-%m-%d %H:%M}"}
+    (tmp_path / "freeze.yaml").write_text(yaml.safe_dump({"freeze_windows": [window]}))
+
+    planned = found(url, "well", plan=QUICK | {"freeze_windows": [window]})
+    around = found(url, "well", "--calendar", str(tmp_path / "freeze.yaml"), plan=QUICK)
+
+    assert around == planned
+    assert around["holds"]["freeze_window"] > 50
 
 
 def test_times_are_told_in_utc_where_they_say_nothing_else(url):

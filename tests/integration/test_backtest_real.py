@@ -15,7 +15,7 @@ from wavegate_controller.domain.rollout import State
 from wavegate_controller.domain.transitions import Event
 from wavegate_controller.providers import PrometheusProvider
 from wavegate_controller.providers.past import Past
-from wavegate_controller.service.backtest import backtest, replay
+from wavegate_controller.service.backtest import Replay, backtest, counters_of
 from wavegate_controller.service.reconcile import reconcile
 from wavegate_controller.service.rollouts import act, create_rollout
 from wavegate_controller.store import SqlStore
@@ -67,7 +67,8 @@ def test_the_replay_decides_as_the_reconciler_did_to_the_look(services, start_ap
 
     times = [each.at for each in (started, *looked)]
     step = timedelta(seconds=1)
-    replayed = list(replay(Past(services.provider, times, step=step), replace(draft, version=1)))
+    past = Past(services.provider, times, step=step)
+    replayed = list(Replay(past, replace(draft, version=1), counters_of(past, draft)).looks())
 
     assert ended.state is State.ROLLED_BACK
     assert [(look.at, look.decision.event, look.decision.reason) for look in replayed] == [

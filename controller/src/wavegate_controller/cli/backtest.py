@@ -5,7 +5,11 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 from pathlib import Path
+from signal import SIGINT, default_int_handler, signal
+from threading import current_thread, main_thread
+from types import FrameType
 from typing import Final, TextIO
 
 import click
@@ -15,19 +19,27 @@ from rich.table import Table
 from rich.text import Text
 
 from wavegate_controller.cli.estimate import DurationType
-from wavegate_controller.cli.failure import Misused
 from wavegate_controller.cli.history import Source, asks_prometheus, read_rollout
 from wavegate_controller.clock import SystemClock
-from wavegate_controller.documents.backtests import backtest_to_document, run_from_document, run_to_document
+from wavegate_controller.documents import CalendarDocument, RolloutDocument, parse_text, plan_to_document
+from wavegate_controller.documents.backtests import (
+    backtest_to_document,
+    begin_of,
+    progress_from_text,
+    progress_to_text,
+)
 from wavegate_controller.documents.duration import format_duration, parse_duration
+from wavegate_controller.documents.freeze import freeze_window_to_document
 from wavegate_controller.domain.errors import HistoryLost, Invalid
 from wavegate_controller.domain.foresight.relabelling import OTHERS, Relabel, by_cohorts, by_label
-from wavegate_controller.domain.foresight.replayed import Backtested, Run
+from wavegate_controller.domain.foresight.replayed import Backtested
 from wavegate_controller.domain.foresight.supposed import draft
+from wavegate_controller.domain.foresight.then import Then
+from wavegate_controller.domain.plan import Plan
 from wavegate_controller.domain.rollout import Rollout, State
 from wavegate_controller.providers.past import Past
 from wavegate_controller.service.backtest import backtest as replay_plan
-from wavegate_controller.service.backtest import replayable
+from wavegate_controller.service.backtest import looks_left, replayable
 
 _UNEXPECTED: Final = 5
 _INTERRUPTED: Final = 130
@@ -69,6 +81,37 @@ class _Time:
         return [self.begin + number * self.step for number in range((self.end - self.begin) // self.step + 1)]
 
 
+class _Ended(Exception):
+    """Somebody wants what there is."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Asked:
+    """The command's options.
+
+    Attributes:
+        then: what holds the rollout beside its evidence.
+        now: when it was asked.
+    """
+
+    source: Source
+    begin: datetime | timedelta
+    end: datetime | timedelta
+    step: timedelta | None
+    repeat: bool
+    shadow: bool
+    split: str | None
+    stable: str | None
+    resume: Path | None
+    then: Then
+    now: datetime
+
+    @property
+    def kept(self) -> str | None:
+        """Where the replay was left before; None where it begins."""
+        return None if self.resume is None or not self.resume.exists() else self.resume.read_text(encoding="utf-8")
+
+
 @click.command
 @click.option(
     "-f",
@@ -87,8 +130,9 @@ class _Time:
 @click.option("--split", metavar="LABEL=CANDIDATE/STABLE", help="Another label tells the two apart: version=2.1/2.0.")
 @click.option("--stable", metavar="VARIANT", help="The variant that is replaced.  [default: the document's, or off]")
 @click.option("--html", type=click.Path(path_type=Path, dir_okay=False), help="Write a report with charts, one file.")
+@click.option("--calendar", type=click.File(encoding="utf-8"), help="The environment's freeze windows, as a file.")
 @click.option(
-    "--resume", type=click.Path(path_type=Path, dir_okay=False), help="Keep what is finished here, and go on."
+    "--resume", type=click.Path(path_type=Path, dir_okay=False), help="Keep where it is in this file, and go on there."
 )
 @click.option("--expect", type=click.Choice(["rollback", "no-rollback"]), help="Else end with 5; for a pull request.")
 @asks_prometheus
@@ -105,6 +149,7 @@ def backtest(  # noqa: PLR0913 - one argument for each option
     split: str | None,
     stable: str | None,
     html: Path | None,
+    calendar: TextIO | None,
     resume: Path | None,
     expect: str | None,
     as_json: bool,
@@ -117,7 +162,21 @@ def backtest(  # noqa: PLR0913 - one argument for each option
         raise click.UsageError("--shadow and --split both say who plays the candidate; give one of them")
     if resume and len(files) > 1:
         raise click.UsageError("--resume goes on with one plan")
-    now = SystemClock().now()
+    asked = _Asked(
+        source=source,
+        begin=begin,
+        end=end,
+        step=step,
+        repeat=repeat,
+        shadow=shadow,
+        split=split,
+        stable=stable,
+        resume=resume,
+        then=Then()
+        if calendar is None
+        else Then(windows=parse_text(CalendarDocument, calendar.read()).windows_to_domain()),
+        now=SystemClock().now(),
+    )
     found: list[Backtested] = []
     said: list[str] = []
     interrupted = False
@@ -125,15 +184,7 @@ def backtest(  # noqa: PLR0913 - one argument for each option
     for file in documents:
         name = Path(file.name).name if file is not None and len(files) > 1 else "the plan"
         document, plan = read_rollout(file, flag)
-        plan, old = replayable(plan), stable or document.stable or "off"
-        time = _time(begin, end, step or plan.interval, now=now, said=said)
-        relabel = _relabel(shadow=shadow, split=split, variant=old)
-        candidate, replaced = (document.candidate, old) if relabel is None else (old, OTHERS)
-        rollout = draft(document.flag, plan, candidate=candidate, stable=replaced, at=time.begin)
-        into = Backtested(name=name, plan=plan, begin=time.begin, until=time.begin)
-        found.append(into)
-        interrupted = _replay(source, rollout, time, into, relabel=relabel, repeat=repeat, resume=resume, said=said)
-        said.extend(_holes(into, document.flag, time))
+        interrupted = _replay(asked, name, document, replayable(plan), found, said)
         if interrupted:
             break
     if html is not None:
@@ -151,10 +202,11 @@ def backtest(  # noqa: PLR0913 - one argument for each option
         raise click.exceptions.Exit(_UNEXPECTED)
 
 
-def _time(
-    begin: datetime | timedelta, end: datetime | timedelta, step: timedelta, *, now: datetime, said: list[str]
-) -> _Time:
-    since, until = (now - each if isinstance(each, timedelta) else each for each in (begin, end))
+def _time(asked: _Asked, plan: Plan, said: list[str]) -> _Time:
+    now, step = asked.now, asked.step or plan.interval
+    since, until = (now - each if isinstance(each, timedelta) else each for each in (asked.begin, asked.end))
+    if asked.kept is not None:
+        since = begin_of(asked.kept)
     if until > now:
         said.append(f"{until:%Y-%m-%d %H:%M} UTC is still to come: replayed up to now.")
         until = now
@@ -172,50 +224,110 @@ def _relabel(*, shadow: bool, split: str | None, variant: str) -> Relabel | None
 
 
 def _replay(
-    source: Source,
-    rollout: Rollout,
-    time: _Time,
-    into: Backtested,
-    *,
-    relabel: Relabel | None,
-    repeat: bool,
-    resume: Path | None,
-    said: list[str],
+    asked: _Asked, name: str, document: RolloutDocument, plan: Plan, found: list[Backtested], said: list[str]
 ) -> bool:
     """Replay with a bar; whether somebody ended it."""
-    times = time.looks
-    into.runs.extend(_resumed(resume))
-    if into.runs:
-        times = [each for each in times if each >= into.runs[-1].end]
-        into.until = into.runs[-1].end
-        if not repeat:
-            return False
-    history = source.history()
-    elsewhere = source.elsewhere(history, at=time.end, over=time.end - time.begin)
-    past = Past(history, times, step=time.step, relabel=relabel)
+    time, old = _time(asked, plan, said), asked.stable or document.stable or "off"
+    relabel = _relabel(shadow=asked.shadow, split=asked.split, variant=old)
+    candidate, replaced = (document.candidate, old) if relabel is None else (old, OTHERS)
+    rollout = draft(document.flag, plan, candidate=candidate, stable=replaced, at=time.begin)
+    into = Backtested(name=name, plan=plan, begin=time.begin, until=time.begin)
+    found.append(into)
+    question = _question(rollout, asked, time)
+    if asked.kept is not None:
+        progress_from_text(asked.kept, into, question, rollout)
+    looks = looks_left(time.looks, into)
+    if len(looks) < 2 or (into.runs and into.stand is None and not asked.repeat):  # noqa: PLR2004 - a start and a look
+        return False
 
-    def finished() -> None:
-        if resume is not None:
-            resume.write_text(json.dumps([run_to_document(run) for run in into.runs]), encoding="utf-8")
+    def keep() -> None:
+        if asked.resume is not None:
+            # As a whole or not at all: a file that is half written resumes nothing.
+            fresh = asked.resume.with_name(f"{asked.resume.name}.new")
+            fresh.write_text(progress_to_text(into, question), encoding="utf-8")
+            fresh.replace(asked.resume)
 
+    history = asked.source.history()
+    elsewhere = asked.source.elsewhere(history, at=time.end, over=time.end - time.begin)
+    past = Past(history, looks, step=time.step, relabel=relabel, goes_on=into.stand is not None)
     try:
-        with _bar(into.name, time) as seen:
-            replay_plan(past, rollout, into, repeat=repeat, elsewhere=elsewhere, seen=seen, finished=finished)
+        with _bar(name, time) as seen, _ends_between_looks() as check:
+
+            def looked(at: datetime) -> None:
+                seen(at)
+                check()
+
+            replay_plan(
+                past,
+                rollout,
+                into,
+                repeat=asked.repeat,
+                elsewhere=elsewhere,
+                then=asked.then,
+                seen=looked,
+                finished=keep,
+            )
+        keep()
     except HistoryLost as lost:
+        keep()
         said.append(f"The past could not be had any further at {lost}")
-    except KeyboardInterrupt:
-        said.append(f"Interrupted at {into.until:%Y-%m-%d %H:%M} UTC: this is what there is.")
+    except _Ended:
+        keep()
+        said.append(_interrupted(asked, into))
         return True
+    except KeyboardInterrupt:
+        # In the middle of a look, which is neither done nor not: what was kept before is gone on with.
+        said.append(_interrupted(asked, into))
+        return True
+    finally:
+        said.extend(_holes(into, document.flag, time))
     return False
 
 
-def _resumed(resume: Path | None) -> list[Run]:
-    if resume is None or not resume.exists():
-        return []
+def _question(rollout: Rollout, asked: _Asked, time: _Time) -> str:
+    """What is asked, in a few letters: only the same may be gone on with."""
+    parts = [
+        rollout.flag_key,
+        rollout.candidate,
+        rollout.stable,
+        plan_to_document(rollout.plan),
+        time.step.total_seconds(),
+        asked.shadow,
+        asked.split,
+        asked.repeat,
+        list(map(freeze_window_to_document, asked.then.windows)),
+    ]
+    return sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _interrupted(asked: _Asked, into: Backtested) -> str:
+    goes_on = "" if asked.resume is None else f" The same command with --resume {asked.resume} goes on."
+    return f"Interrupted at {into.until:%Y-%m-%d %H:%M} UTC: this is what there is.{goes_on}"
+
+
+@contextmanager
+def _ends_between_looks() -> Iterator[Callable[[], None]]:
+    """Ctrl-C ends the replay behind the look that it meets; a second one at once."""
+    asked = False
+
+    def interrupted(number: int, frame: FrameType | None) -> None:
+        nonlocal asked
+        if asked:
+            default_int_handler(number, frame)
+        asked = True
+
+    def check() -> None:
+        if asked:
+            raise _Ended
+
+    if current_thread() is not main_thread():
+        yield check  # signals are not for it
+        return
+    before = signal(SIGINT, interrupted)
     try:
-        return [run_from_document(each) for each in json.loads(resume.read_text(encoding="utf-8"))]
-    except (ValueError, TypeError) as error:
-        raise Misused(f"{resume} is no file that a backtest wrote: {error}") from None
+        yield check
+    finally:
+        signal(SIGINT, before)
 
 
 @contextmanager

@@ -121,6 +121,10 @@ class Increments:
         default_factory=dict, init=False, repr=False, compare=False
     )
 
+    _rows: dict[tuple[str | float, ...], tuple[int, ...]] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
+
     def __post_init__(self) -> None:
         arms = self._arms
         for (metric, kind, variant, cohort), amount in self.amounts.items():
@@ -139,6 +143,22 @@ class Increments:
             for cohort, amount in arm.items():
                 sums[cohort] = sums.get(cohort, 0) + amount
         return sums
+
+    def row(
+        self, metric: str, variant: str, kinds: Sequence[str], *, cohorts: int, unit: float = 1.0
+    ) -> tuple[int, ...]:
+        """The amounts of one arm for each cohort, in steps of the unit; with one cohort all together."""
+        place: tuple[str | float, ...] = (metric, variant, *kinds, cohorts, unit)
+        if place not in self._rows:  # all gates that compare want the requests
+            row = [0] * cohorts
+            if cohorts == 1:
+                row[0] = round(self.total(metric, variant, kinds=kinds) / unit)
+            else:
+                for cohort, amount in self.by_cohort(metric, variant, kinds=kinds).items():
+                    if cohort is not None:
+                        row[cohort] = round(amount / unit)
+            self._rows[place] = tuple(row)
+        return self._rows[place]
 
     def lacks_cohorts(self, metrics: Sequence[str], variants: Sequence[str]) -> bool:
         """Whether any of these counters does not say which cohort it counts."""
@@ -253,22 +273,13 @@ def compared(
         cohorts: into how many the arms are split; with 1 all count together.
         unit: steps in which amounts are kept.
     """
-
-    def row(name: str, variant: str, wanted: Sequence[str], step: float) -> tuple[int, ...]:
-        if cohorts == 1:
-            return (round(increments.total(name, variant, kinds=wanted) / step),)
-        amounts = increments.by_cohort(name, variant, kinds=wanted)
-        if not amounts:
-            return (0,) * cohorts
-        return tuple([round(amounts.get(cohort, 0) / step) for cohort in range(cohorts)])
-
     if cohorts > 1 and increments.lacks_cohorts((REQUESTS_METRIC, metric), (candidate, stable)):
         return None
     return Increment(
-        candidate_requests=row(REQUESTS_METRIC, candidate, ("",), 1),
-        candidate_amount=row(metric, candidate, kinds, unit),
-        stable_requests=row(REQUESTS_METRIC, stable, ("",), 1),
-        stable_amount=row(metric, stable, kinds, unit),
+        candidate_requests=increments.row(REQUESTS_METRIC, candidate, ("",), cohorts=cohorts),
+        candidate_amount=increments.row(metric, candidate, kinds, cohorts=cohorts, unit=unit),
+        stable_requests=increments.row(REQUESTS_METRIC, stable, ("",), cohorts=cohorts),
+        stable_amount=increments.row(metric, stable, kinds, cohorts=cohorts, unit=unit),
     )
 
 

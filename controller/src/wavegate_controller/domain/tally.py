@@ -64,6 +64,21 @@ class Tally:
     samples: int
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Place:
+    """Up to where was counted.
+
+    Attributes:
+        since: time of the first look of the rollout, in Unix seconds.
+        read: time of the last look that could be counted.
+        newest: time of the newest sample since then; None where there was none.
+    """
+
+    since: float
+    read: float
+    newest: float | None
+
+
 @dataclass(slots=True)
 class _Window:
     """Which series have a sample in it.
@@ -109,11 +124,14 @@ class _Counting:
         self.newest = [_NEVER] * len(self.looks)
 
     def follow(
-        self, number: int, last: tuple[float, float], samples: Iterable[tuple[float, float]]
+        self, number: int, last: tuple[float, float], samples: Sequence[tuple[float, float]]
     ) -> tuple[float, float]:
         """One series from its last sample on; the new last one. Plain and long: it is done for each sample there is."""
         looks, patience = self.looks, self.patience
         at, value = last
+        if samples:
+            for window in (self.usual, self.long):
+                window.sample(number, bisect_left(looks, samples[0][0]), self.first)
         look, top, total = 0, looks[0], 0.0
         for sampled_at, sample in samples:
             if sampled_at > top:
@@ -158,9 +176,15 @@ class Tallying:
         self._overlap = overlap
         self._first_look = first_look
         self._numbers: dict[int, int] = {}
+        self._added: dict[int, Mapping[str, str]] = {}
         self._last: dict[int, tuple[float, float]] = {}
         self._usual: set[int] = set()
         self._long: set[int] = set()
+
+    def remember(self, series: Iterable[Series]) -> None:
+        """What lies so far behind the first look that only each last sample matters, where a rollout goes on."""
+        for each in series:
+            self._last[self._number(each.labels)] = each.samples[-1]
 
     def take(self, series: Iterable[Series], looks: Sequence[float], *, first: int, before: float) -> Tally:
         """The tally of these looks.
@@ -171,7 +195,6 @@ class Tallying:
             first: number of the first of them.
             before: time of the look before it.
         """
-        added: dict[int, Mapping[str, str]] = {}
         counting = _Counting(
             looks=looks,
             first=first,
@@ -182,13 +205,14 @@ class Tallying:
         )
         samples = 0
         for each in series:
-            number = self._number(each.labels, added)
+            number = self._number(each.labels)
             last = self._last.get(number, (_NEVER, 0.0))
             self._last[number] = counting.follow(number, last, _after(last[0], each.samples))
             samples += len(each.samples)
         for window in (counting.usual, counting.long):
             for number in tuple(window.there):
                 window.silence(number, self._last[number][0], len(looks), first)
+        added, self._added = self._added, {}
         return Tally(
             first=first,
             added=added,
@@ -200,12 +224,12 @@ class Tallying:
             samples=samples,
         )
 
-    def _number(self, labels: Mapping[str, str], added: dict[int, Mapping[str, str]]) -> int:
+    def _number(self, labels: Mapping[str, str]) -> int:
         place = series_key(labels)
         number = self._numbers.get(place)
         if number is None:
             number = self._numbers[place] = len(self._numbers)
-            added[number] = labels
+            self._added[number] = labels
         return number
 
 

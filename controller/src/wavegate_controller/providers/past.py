@@ -41,16 +41,16 @@ class Past:
         *,
         step: timedelta,
         relabel: Relabel | None = None,
-        tallies: Iterator[Tally] | None = None,
+        goes_on: bool = False,
     ) -> None:
         """Nothing is asked yet.
 
         Args:
             history: the server.
-            looks: when it will be looked at, rising; the first starts a rollout.
+            looks: when it will be looked at, rising.
             step: time between two of them, as a rule.
             relabel: which part the counters play.
-            tallies: what the counters say at these looks; asked for here where nobody else does.
+            goes_on: whether a rollout is under way at the first of them already.
         """
         self.looks = looks
         self.relabel = relabel
@@ -58,7 +58,8 @@ class Past:
         self._start = looks[0]
         self._end = looks[-1]
         self._step = step
-        self._tallies = tallies
+        self._goes_on = goes_on
+        self._tallies: Iterator[Tally] | None = None
         self._values: dict[str, _Values] = {}
         self._asked: dict[str, int] = {}
         self._rules: dict[str, Broken | None] = {}
@@ -92,7 +93,7 @@ class Past:
             HistoryLost: the past could not be had any further.
         """
         if self._tallies is None:
-            self._tallies = tallies(self._history, selector, self.looks)
+            self._tallies = tallies(self._history, selector, self.looks, goes_on=self._goes_on)
         for tally in self._tallies:
             if look < tally.first + len(tally.gained):
                 return tally

@@ -41,11 +41,14 @@ def tallies(
     """
     tallying = Tallying(overlap=OVERLAP.total_seconds(), first_look=FIRST_LOOK.total_seconds())
     times = [round(each.timestamp(), 3) for each in looks]
-    begin, span, place = looks[0] - (REMEMBERED if goes_on else FIRST_LOOK), _CHUNK, 0
+    begin, span, place = looks[0] - FIRST_LOOK, _CHUNK, 0
+    behind = begin - REMEMBERED
+    while goes_on and behind < begin:
+        series, most = _between(history, selector, behind, min(behind + span, begin))
+        tallying.remember(series)
+        behind, span = behind + span, most or span
     while place < len(looks):
-        # A whole day behind the first look is fetched by itself: there may be more of it than is given at once.
-        behind = looks[place] - begin > FIRST_LOOK
-        end = place + 1 if behind else max(bisect_right(looks, begin + span), place + 1)
+        end = max(bisect_right(looks, begin + span), place + 1)
         series, most = _between(history, selector, begin, looks[end - 1])
         if most is not None:
             span = most

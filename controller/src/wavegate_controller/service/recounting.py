@@ -15,27 +15,12 @@ from wavegate_controller.domain.counts import (
     counter_key,
 )
 from wavegate_controller.domain.measurement import Broken, Cursor, Series
-from wavegate_controller.domain.tally import Change, Gap, Tally
+from wavegate_controller.domain.tally import Change, Gap, Place, Tally
 from wavegate_controller.ports import Past
 from wavegate_controller.service.counting import FIRST_LOOK, Counted, unfit
 
 _NEVER: Final = float("-inf")
 _Known = tuple[CounterKey, Series]
-
-
-@dataclass(slots=True)
-class Place:
-    """Up to where was counted.
-
-    Attributes:
-        since: time of the first look of the rollout, in Unix seconds.
-        read: time of the last look that could be counted.
-        newest: time of the newest sample since then.
-    """
-
-    since: float
-    read: float
-    newest: float
 
 
 @dataclass(slots=True)
@@ -87,21 +72,23 @@ class Recounting:
             self._waiting = None
             if broken := self._broken(self._long):
                 return broken, None
-            newest = self._newest if self._newest > now - FIRST_LOOK.total_seconds() else _NEVER
+            newest = self._newest if self._newest > now - FIRST_LOOK.total_seconds() else None
             return _counted({}, newest, at), Place(since=now, read=now, newest=newest)
         seen = self._usual
         if self._waiting is not None:
             gained = _sum(self._waiting.gained, gained)
             gaps = [*self._waiting.gaps, *gaps]
             seen |= self._waiting.seen
-        newest = max(place.newest, self._newest if self._newest > place.since else _NEVER)
+        newest = place.newest
+        if self._newest > place.since and (newest is None or self._newest > newest):
+            newest = self._newest
         if broken := self._broken(seen):
             self._waiting = _Waiting(gained=dict(gained), gaps=list(gaps), seen=seen)
             return broken, place
         self._waiting = None
         remembered = place.read - REMEMBERED.total_seconds()
-        if newest <= remembered:
-            newest = _NEVER
+        if newest is not None and newest <= remembered:
+            newest = None
         forgotten = max(place.since - FIRST_LOOK.total_seconds(), remembered)
         if gaps:
             unknown = {each.series: each.more for each in gaps if _NEVER < each.before <= forgotten}
@@ -161,10 +148,10 @@ def _changed(there: frozenset[int], changes: Iterable[Change]) -> frozenset[int]
     return frozenset(now)
 
 
-def _counted(amounts: Mapping[CounterKey, float], newest: float, at: datetime) -> Counted:
+def _counted(amounts: Mapping[CounterKey, float], newest: float | None, at: datetime) -> Counted:
     return Counted(
         increments=Increments(
-            amounts=amounts, newest_sample_at=None if newest == _NEVER else datetime.fromtimestamp(newest, UTC)
+            amounts=amounts, newest_sample_at=None if newest is None else datetime.fromtimestamp(newest, UTC)
         ),
         # Where it is counted from is the place that is handed on beside it.
         cursor=Cursor(read_at=at, last={}),

@@ -18,6 +18,7 @@ from wavegate_controller.domain.plan import Plan
 from wavegate_controller.domain.rollout import Rollout, check_variants
 from wavegate_controller.service.backtest import backtest, replayable
 from wavegate_controller.service.services import Services
+from wavegate_controller.service.then import then_of
 
 #: The longest past, and the looks at it: beyond them looks lie further apart than the plan says.
 LONGEST: Final = timedelta(days=30)
@@ -78,6 +79,7 @@ def try_plan(
     with services.store.transaction() as work:
         flag = work.flags.get(services.environment, document.flag)
         elsewhere = frozenset(each.name for each in work.environments.list()) - {services.environment}
+        then = then_of(work, flag)
     now = services.clock.now()
     begin, said = (now - over).replace(microsecond=0), []
     step = max(plan.interval, timedelta(seconds=-(-over.total_seconds() // _MOST_LOOKS)))
@@ -97,7 +99,7 @@ def try_plan(
         raise Conflict("another plan is being tried at this moment; try it again in some seconds")
     try:
         past = services.rewind(looks, step=step, relabel=relabel)
-        backtest(past, rollout, into, repeat=True, elsewhere=elsewhere, seen=seen)
+        backtest(past, rollout, into, repeat=True, elsewhere=elsewhere, then=then, seen=seen)
     except _TimeIsOver:
         said.append(f"Only up to {into.until:%d %b %H:%M} UTC: a page waits no longer. The command goes on.")
     except HistoryLost as lost:

@@ -8,10 +8,13 @@ from typing import Final
 
 from wavegate_controller.domain.decision import Decision
 from wavegate_controller.domain.gates import ComparedGate, ThresholdGate
+from wavegate_controller.domain.guardrail import State
 from wavegate_controller.domain.measurement import Counts, Feedback, Measurement, Value
 from wavegate_controller.domain.plan import Plan, percent
-from wavegate_controller.domain.rollout import Rollout, State
+from wavegate_controller.domain.rollout import Rollout
+from wavegate_controller.domain.rollout import State as RolloutState
 from wavegate_controller.domain.silence import silence_of
+from wavegate_controller.domain.tally import Place
 from wavegate_controller.domain.transitions import Event
 
 WEEK: Final = timedelta(days=7)
@@ -64,7 +67,7 @@ class Run:
 
     begin: datetime
     end: datetime
-    state: State
+    state: RolloutState
     moves: tuple[Move, ...]
     looks: int
     holds: Mapping[str, int]
@@ -76,25 +79,52 @@ class Run:
         return any(each.reason == "breach" for each in self.moves)
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Stand:
+    """A rollout in the middle of its replay: all that the looks to come need of those that were.
+
+    Attributes:
+        at: time of the last look.
+        rollout: as it went on.
+        run: what there is of its run.
+        place: up to where its counters were counted.
+        counted_at: when they last could be.
+        state: the log of the gates that compare, folded.
+        folded_since: since when.
+        kept_since: since when measurements are kept.
+        kept: gate to the measurements that its verdicts may go back to.
+    """
+
+    at: datetime
+    rollout: Rollout
+    run: Run
+    place: Place | None = None
+    counted_at: datetime | None = None
+    state: State | None = None
+    folded_since: datetime | None = None
+    kept_since: datetime | None = None
+    kept: Mapping[str, tuple[Measurement, ...]] = field(default_factory=dict)
+
+
 @dataclass(kw_only=True, slots=True)
 class Track:
     """A number over time, thinned where there is too much of it; of what is thinned the worst is kept."""
 
     wants_low: bool = True
     points: list[tuple[datetime, float | None]] = field(default_factory=list)
-    _every: int = 1
-    _waiting: list[tuple[datetime, float | None]] = field(default_factory=list)
+    every: int = 1
+    waiting: list[tuple[datetime, float | None]] = field(default_factory=list)
 
     def add(self, at: datetime, value: float | None) -> None:
         """One look's number; None where there was none."""
-        self._waiting.append((at, value))
-        if len(self._waiting) < self._every:
+        self.waiting.append((at, value))
+        if len(self.waiting) < self.every:
             return
-        self.points.append(self._worst(self._waiting))
-        self._waiting.clear()
+        self.points.append(self._worst(self.waiting))
+        self.waiting.clear()
         if len(self.points) >= _MOST_POINTS:
             self.points = [self._worst(self.points[index : index + 2]) for index in range(0, len(self.points), 2)]
-            self._every *= 2
+            self.every *= 2
 
     def _worst(self, points: Sequence[tuple[datetime, float | None]]) -> tuple[datetime, float | None]:
         values = [value for _, value in points if value is not None]
@@ -113,16 +143,16 @@ class Needed:
 
     gate: ThresholdGate
     limit: float | None = None
-    _recent: deque[float | None] = field(init=False)
+    recent: deque[float | None] = field(init=False)
 
     def __post_init__(self) -> None:
-        self._recent = deque(maxlen=self.gate.of)
+        self.recent = deque(maxlen=self.gate.of)
 
     def add(self, value: float | None) -> None:
         """One look's value."""
-        self._recent.append(value)
+        self.recent.append(value)
         wants_low = self.gate.operator.wants_low
-        ordered = sorted((each for each in self._recent if each is not None), reverse=wants_low)
+        ordered = sorted((each for each in self.recent if each is not None), reverse=wants_low)
         if len(ordered) >= self.gate.failures:
             decisive = ordered[self.gate.failures - 1]
             if self.limit is None or (decisive > self.limit if wants_low else decisive < self.limit):
@@ -138,6 +168,7 @@ class Backtested:
         until: up to where it was replayed.
         first_data: the first sample or value that was found; None where there was none.
         last_data: the last.
+        stand: of the last run, if it is still under way.
     """
 
     name: str
@@ -149,6 +180,7 @@ class Backtested:
     last_data: datetime | None = None
     tracks: dict[str, Track] = field(default_factory=dict)
     needed: dict[str, Needed] = field(default_factory=dict)
+    stand: Stand | None = None
 
     def __post_init__(self) -> None:
         for gate in self.plan.gates:
@@ -214,41 +246,42 @@ class Backtested:
 class RunWriter:
     """A run out of its looks, which are not kept."""
 
-    def __init__(self, into: Backtested) -> None:
+    def __init__(self, into: Backtested, run: Run | None = None) -> None:
+        """A new run, or what there is of one."""
         self._into = into
+        self._run = run
+        self._looks, self._silent = (run.looks, run.silent) if run else (0, 0)
+        self._moves: list[Move] = list(run.moves) if run else []
+        self._holds: Counter[str] = Counter(run.holds if run else {})
         self._last: Look | None = None
-        self._begin: datetime | None = None
-        self._looks = self._silent = 0
-        self._moves: list[Move] = []
-        self._holds: Counter[str] = Counter()
 
     def add(self, look: Look) -> None:
         """One look more."""
         self._into.see(look)
-        self._begin = self._begin or look.before.started_at or look.at
-        self._last = look
         self._looks += 1
         self._silent += any(silence_of(each.answer) is not None for each in look.measurements)
         decision = look.decision
         if decision.event is Event.TICK:
             self._holds[decision.reason.value] += 1
-            return
-        self._moves.append(
-            Move(
-                at=look.at,
-                event=decision.event,
-                reason=decision.reason.value,
-                sentence=decision.sentence,
-                percent=percent(look.after.weight),
+        else:
+            self._moves.append(
+                Move(
+                    at=look.at,
+                    event=decision.event,
+                    reason=decision.reason.value,
+                    sentence=decision.sentence,
+                    percent=percent(look.after.weight),
+                )
             )
-        )
+        self._last = look
 
-    def finish(self) -> Run | None:
-        """The run, which is kept with the others; None without a look."""
-        if self._last is None or self._begin is None:
-            return None
-        run = Run(
-            begin=self._begin,
+    @property
+    def run(self) -> Run | None:
+        """So far; None without a look."""
+        if self._last is None:
+            return self._run
+        return Run(
+            begin=self._run.begin if self._run else self._last.before.started_at or self._last.at,
             end=self._last.at,
             state=self._last.after.state,
             moves=tuple(self._moves),
@@ -256,7 +289,12 @@ class RunWriter:
             holds=dict(self._holds),
             silent=self._silent,
         )
-        self._into.runs.append(run)
+
+    def finish(self) -> Run | None:
+        """The run, which is kept with the others; None without a look."""
+        run = self.run
+        if run is not None:
+            self._into.runs.append(run)
         return run
 
 
