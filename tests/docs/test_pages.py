@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 import wavegate
+from wavegate_controller.config import load
 from wavegate_controller.documents import RolloutDocument, parse_text
 
 ROOT = Path(__file__).parents[2]
@@ -50,3 +51,12 @@ def test_the_readme_s_app_works(monkeypatch):
 def test_links_between_the_pages_lead_somewhere(page: Path):
     for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8")):
         assert (page.parent / target).exists(), target
+
+
+@pytest.mark.parametrize("page", ["access", "configuration", "sso"])
+def test_the_example_settings_are_accepted(page: str, tmp_path: Path):
+    file = tmp_path / "wavegate.toml"
+    for example in re.findall(r"```toml\n(.*?)```", (ROOT / "docs" / f"{page}.md").read_text(), re.DOTALL):
+        file.write_text(example, encoding="utf-8")
+
+        assert load({"WAVEGATE_OIDC_CLIENT_SECRET": "secret"}, file)

@@ -3,7 +3,7 @@
 In a page, each block
 
 - ```` ```console ```` is what a terminal showed: `$ ` begins a command, `> ` goes on with it, the rest is what it said;
-- of any other language whose first line is `# NAME.EXTENSION` is a file that the reader saves under that name.
+- of any other language that begins with `# NAME.EXTENSION`, or follows `<!-- file: NAME -->`, is a file to be saved.
 
 Comments right before a block of the first kind say what the reader need not know:
 
@@ -18,7 +18,6 @@ import os
 import re
 import select
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -32,11 +31,11 @@ from wavegate_controller.demo.processes import free_port
 from wavegate_controller.demo.prometheus import find_prometheus
 
 #: As pages write them; where the commands run they are other ones, since somebody may listen on these.
-PORTS = (8080, 8000, 9090, 9093)
+PORTS = (8080, 8081, 8000, 9090)
 #: What the directory of a page is called in it.
 HOME = "/home/ada/try"
-_PATIENCE = 120.0
-_SERVE = "wavegate serve --open 2> controller.log &"
+_PATIENCE = 180.0
+_SERVE, _SERVES = "wavegate serve --open 2> controller.log &", "wavegate status"
 _MARK = "--- this command ended with"
 
 _PART = re.compile(
@@ -94,6 +93,7 @@ def recorded(page: str, directory: Path, **settings: str) -> str:
         # Most pages are of what one asks a controller that is there.
         if not any(command.text.startswith("wavegate serve") for command in commands(page)):
             terminal.type(_SERVE)
+            terminal.wait(_SERVES)
         return _PART.sub(lambda part: _again(part, terminal), page)
 
 
@@ -170,22 +170,28 @@ class Terminal:
         (self._directory / name).write_text(self.real(text), encoding="utf-8")
 
     def type(self, text: str) -> tuple[str, int]:
-        """What a command says, and its exit code. One in the background is given until it listens."""
-        silent = [port for port in self._ports.values() if not _listens(port)]
+        """What a command says, and its exit code."""
         said, code = self._run(self.real(text))
-        if text.endswith("&"):
-            wait_until(lambda: self._has_begun(silent), timeout=_PATIENCE, what=f"listening of {text!r}")
         return self.printed(said), code
 
     def wait(self, condition: str) -> None:
-        """Until this command succeeds."""
-        wait_until(lambda: self._run(f"( {self.real(condition)} )")[1] == 0, timeout=_PATIENCE, what=condition)
+        """Until this command succeeds.
 
-    def _has_begun(self, silent: list[str]) -> bool:
-        # A job that has ended by itself is mentioned once: it will never listen.
-        ended, _ = self._run("jobs -n | grep Exit")
-        assert not ended, "\n".join([ended, *(log.read_text() for log in self._directory.glob("*.log"))])
-        return any(map(_listens, silent))
+        Raises:
+            AssertionError: it never does, with what it said last and what has been written down meanwhile.
+        """
+        said = ""
+
+        def holds() -> bool:
+            nonlocal said
+            said, code = self._run(f"( {self.real(condition)} )")
+            return code == 0
+
+        try:
+            wait_until(holds, timeout=_PATIENCE, what=condition)
+        except AssertionError as error:
+            logs = (f"{log.name}:\n{log.read_text()}" for log in self._directory.glob("*.log"))
+            raise AssertionError("\n".join([str(error), said, *logs])) from None
 
     def _run(self, text: str) -> tuple[str, int]:
         assert self._shell.stdin is not None
@@ -193,21 +199,20 @@ class Terminal:
         line = f"{{ {text}\n}} < /dev/null\nprintf '\\n%s %s\\n' '{_MARK}' $?\n"
         self._shell.stdin.write(line.encode())
         self._shell.stdin.flush()
-        said = self._read(text)
-        text, _, code = said.rpartition(f"\n{_MARK} ")
-        return text.rstrip("\n"), int(code)
+        return self._read(text)
 
-    def _read(self, text: str) -> str:
+    def _read(self, text: str) -> tuple[str, int]:
         assert self._shell.stdout is not None
         deadline = monotonic() + _PATIENCE
         said = b""
-        while not re.search(rf"\n{_MARK} \d+\n\Z".encode(), said):
+        # What is in the background may still say something behind it: that is nobody's answer.
+        while not (end := re.search(rf"\n{_MARK} (\d+)\n".encode(), said)):
             ready, _, _ = select.select([self._shell.stdout], [], [], max(0.0, deadline - monotonic()))
             assert ready, f"{text!r} did not end within {_PATIENCE:g} s; it said:\n{said.decode()}"
             more = os.read(self._shell.stdout.fileno(), 65536)
             assert more, f"the shell ended at {text!r}; it said:\n{said.decode()}"
             said += more
-        return said.decode()
+        return said[: end.start()].decode().rstrip("\n"), int(end[1])
 
     def _is_alone(self) -> bool:
         try:
@@ -219,8 +224,9 @@ class Terminal:
 
 def _again(part: re.Match[str], terminal: Terminal) -> str:
     if part["language"] != "console":
-        if named := _NAME.match(part["body"]):
-            terminal.save(named[1], part["body"])
+        named = _NAME.match(part["body"])
+        if name := _marks(part).get("file") or (named and named[1]):
+            terminal.save(name, part["body"])
         return part[0]
     marks = _marks(part)
     if condition := marks.get("when"):
@@ -266,9 +272,3 @@ def _plain(said: str) -> str:
     said = re.sub(r"\b\d[\d.,:+-]*(e[+-]\d+)?(ms|[smhd])?\b", "#", said)
     said = re.sub(r"(# ?)+", "#", said)
     return re.sub(r"[\s\u2500-\u257f]+", " ", said)
-
-
-def _listens(port: str) -> bool:
-    with socket.socket() as probe:
-        probe.settimeout(1)
-        return probe.connect_ex(("127.0.0.1", int(port))) == 0

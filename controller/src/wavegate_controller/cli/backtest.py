@@ -122,7 +122,7 @@ class _Asked:
     help="A rollout document; given several times, the plans stand side by side.",
 )
 @click.option("--flag", metavar="KEY", help="Instead of a file: the flag, with the default plan.")
-@click.option("--from", "begin", type=_Moment(), required=True, help="Since when: a time, or such as 14d ago.")
+@click.option("--from", "begin", type=_Moment(), required=True, help="Since when: a time, or how long ago: 14d.")
 @click.option("--to", "end", type=_Moment(), default="0s", show_default="now", help="Until when.")
 @click.option("--step", type=DurationType(), help="Time between two looks.  [default: the plan's interval]")
 @click.option("--repeat", is_flag=True, help="Start another rollout where one has ended: how often would it have?")
