@@ -21,6 +21,7 @@ from wavegate_controller.service import passports
 from wavegate_controller.service.auditing import note
 from wavegate_controller.service.explain import explain_decision
 from wavegate_controller.service.feedback import keep
+from wavegate_controller.service.pilots import watch_pilots
 from wavegate_controller.service.readiness import DRILLED
 from wavegate_controller.service.reconcile import reconcile
 from wavegate_controller.web import make_web
@@ -593,3 +594,49 @@ def test_the_key_that_hashes_a_pilots_people_is_for_apps_alone_and_stays_as_long
     assert key not in api.get("/api/v1/audit").text
     walk.leave("no_go", reason="nobody used it")
     assert key not in str(world.ruleset)
+
+
+def test_half_of_a_pilot_gets_it_and_the_other_half_is_counted_to_compare_with(world, walk, api):
+    walk.to("pilot")
+    walk.write("pilot", **PILOT | {"half": True})
+
+    served = {each: serve(world, each, **COLLEAGUE) for each in PEOPLE}
+
+    with_it = [each for each, details in served.items() if details.variant == "on"]
+    without = [each for each in PEOPLE if each not in with_it]
+    assert len(with_it) == 3
+    assert all(served[each].decided_by == "rules[0]" for each in without)
+    api.post(f"/api/v1/flags/{KEY}/pilot/leave", json={"targeting_key": without[0], "actor": "ada"})
+    assert serve(world, without[0], **COLLEAGUE).decided_by != "rules[0]"
+    api.patch(f"/api/v1/flags/{KEY}", json={"description": "shorter", "deny": ["mallory"], "actor": "ada"})
+    assert serve(world, without[1], **COLLEAGUE).decided_by == "rules[0]"
+    assert api.get(f"/api/v1/flags/{KEY}").json["rules"] == []
+
+
+@pytest.mark.parametrize(("bad", "ceiling", "is_stopped"), [(40, 0.25, True), (12, 0.25, False), (40, None, False)])
+def test_a_pilot_in_which_too_much_goes_wrong_is_stopped_and_says_why(world, walk, api, bad, ceiling, is_stopped):
+    walk.to("pilot")
+    walk.write("pilot", **PILOT | {"ceiling": ceiling})
+    world.clock.advance(hours=1)
+    counted = {"wavegate_requests_total": 40.2, "wavegate_bad_total": bad + 0.4}
+    world.metrics.query = lambda promql, at: Value(value=next(n for name, n in counted.items() if name in promql))
+
+    stopped = watch_pilots(world.services) + watch_pilots(world.services)
+
+    assert stopped == is_stopped
+    assert (serve(world, "ann", **COLLEAGUE).variant == "off") is is_stopped
+    if is_stopped:
+        said = api.get(f"/api/v1/flags/{KEY}").json["stopped"]
+        assert (said["by"], said["reason"]) == (
+            "wavegate",
+            "40 of 41 requests of the pilot ended badly, more than its ceiling of 25 % allows",
+        )
+
+
+def test_a_pilot_that_cannot_be_measured_is_not_stopped_and_a_ceiling_is_a_share(world, walk):
+    walk.to("pilot")
+    walk.write("pilot", **PILOT)
+    world.metrics.away = True
+
+    assert watch_pilots(world.services) == 0
+    assert walk.write("pilot", **PILOT | {"ceiling": 25}).json["errors"][0]["field"] == "ceiling"

@@ -32,7 +32,7 @@ from wavegate_controller.domain.notification import (
     Failure,
     Message,
 )
-from wavegate_controller.domain.passport import Passport
+from wavegate_controller.domain.passport import Passport, Stage
 from wavegate_controller.domain.publication import PublishedRuleset
 from wavegate_controller.domain.receipt import Progress, Receipt
 from wavegate_controller.domain.record import DecisionRecord, Hold
@@ -714,6 +714,10 @@ class PassportRepository(Protocol):
 
     def list(self, environment: str) -> Sequence[Passport]:
         """All of an environment, by flag."""
+        ...
+
+    def in_stage(self, stage: Stage) -> Sequence[Passport]:
+        """Those in a stage, of all environments."""
         ...
 
     def add(self, passport: Passport) -> None:

@@ -15,6 +15,7 @@ from apscheduler.schedulers.background import BackgroundScheduler
 
 from wavegate_controller.service.drills import tend_drills
 from wavegate_controller.service.feedback import prune_feedback
+from wavegate_controller.service.pilots import watch_pilots
 from wavegate_controller.service.pruning import prune
 from wavegate_controller.service.reconcile import tick
 from wavegate_controller.service.services import Services
@@ -28,6 +29,8 @@ _LOOKS: Final = 8
 _SIGN_OF_LIFE_SECONDS: Final = 1.0
 #: Between two times that one process looks for what is old.
 _PRUNE_SECONDS: Final = 86_400.0
+#: Between two looks at the pilots of features.
+_WATCH_SECONDS: Final = 15.0
 #: How long a stop waits for the database.
 _LEAVE_SECONDS: Final = 1.0
 #: A tick that takes longer hangs, whatever its process still says: others may take over what it claimed.
@@ -59,6 +62,7 @@ class Reconciler:
         self._keep = keep
         self._keep_feedback = keep_feedback
         self._pruned: float | None = None
+        self._watched: float | None = None
         self._closing = Event()
         self._begun: float | None = None
         self._last: datetime | None = None
@@ -117,7 +121,8 @@ class Reconciler:
             self._notice_the_clock()
             with self._around():
                 looked = tick(self._services, self._looks)
-                self._tend_drills()
+                self._beside(tend_drills)
+                self._watch_pilots()
         except Exception:  # noqa: BLE001 - logged with its traceback
             # The loop's edge: a database that is locked or away must not end the watch.
             if not self._closing.is_set():
@@ -129,13 +134,18 @@ class Reconciler:
         now = self._services.clock.now()
         self._services.recorder.ticked(seconds=perf_counter() - begun, rollouts=looked, now=now)
 
-    def _tend_drills(self) -> None:
-        """A drill whose beginner is gone ends all the same; one that cannot be ended does not end the watch."""
+    def _watch_pilots(self) -> None:
+        if self._watched is None or perf_counter() - self._watched >= _WATCH_SECONDS:
+            self._watched = perf_counter()
+            self._beside(watch_pilots)
+
+    def _beside(self, act: Callable[[Services], object]) -> None:
+        """What is done beside the looks, and does not end the watch when it fails."""
         try:
-            tend_drills(self._services)
-        except Exception:  # noqa: BLE001 - logged with its traceback, and tried again at the next tick
+            act(self._services)
+        except Exception:  # noqa: BLE001 - logged with its traceback, and tried again
             if not self._closing.is_set():
-                _log.exception("action=tending_drills_failed")
+                _log.exception("action=act_failed act=%s", act.__name__)
 
     def _prune(self) -> None:
         if self._pruned is not None and perf_counter() - self._pruned < _PRUNE_SECONDS:

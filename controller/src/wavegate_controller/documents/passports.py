@@ -8,6 +8,7 @@ from pydantic import Field
 
 from wavegate_controller.documents.reading import Document, examples, parse
 from wavegate_controller.domain.passport import (
+    PILOT_CEILING,
     Assessment,
     Discovery,
     Item,
@@ -97,6 +98,12 @@ class PilotStageDocument(Document):
     must_change: list[str] = Field(
         default_factory=list, max_length=100, description="What the pilot has shown: requirements of what follows."
     )
+    ceiling: float | None = Field(
+        default=PILOT_CEILING,
+        allow_inf_nan=False,
+        description="Share of bad outcomes beyond which it is stopped; null for no such watch.",
+    )
+    half: bool = Field(default=False, description="Only every second one gets it; the others are to compare with.")
 
     def to_domain(self) -> PilotStage:
         """The part.

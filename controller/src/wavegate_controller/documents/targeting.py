@@ -88,7 +88,9 @@ def targeting_to_domain(
     fields: dict[str, Any] = {name: document.get(name) or None for name in _EVALUATED}
     fields |= {"variants": dict(variants), "default_variant": default_variant}
     if pilot is not None:
-        people = {name: value for name, value in pilot.items() if name not in ("variant", "since", "usage_key")}
+        people = {
+            name: value for name, value in pilot.items() if name not in ("variant", "since", "usage_key", "control")
+        }
         rollout = {"stable": default_variant, "candidate": pilot["variant"], "weight": 0}
         fields |= {"pilot": people, "rollout": rollout}
     try:
@@ -99,8 +101,14 @@ def targeting_to_domain(
     if flag.pilot is None or pilot is None:
         return values | {"pilot": None}
     since = datetime.fromisoformat(pilot["since"]) if "since" in pilot else now
-    key = pilot.get("usage_key", "")
-    return values | {"pilot": PilotCohort(variant=pilot["variant"], people=flag.pilot, since=since, usage_key=key)}
+    cohort = PilotCohort(
+        variant=pilot["variant"],
+        people=flag.pilot,
+        since=since,
+        usage_key=pilot.get("usage_key", ""),
+        control=tuple(pilot.get("control", ())),
+    )
+    return values | {"pilot": cohort}
 
 
 def targeting_to_document(flag: Flag, *, whole: bool = False) -> dict[str, Any]:
@@ -125,6 +133,8 @@ def targeting_to_document(flag: Flag, *, whole: bool = False) -> dict[str, Any]:
         document["pilot"] = {"variant": flag.pilot.variant} | written["pilot"] | since
         if not whole:
             document["pilot"].pop("usage_key", None)
+        elif flag.pilot.control:
+            document["pilot"]["control"] = list(flag.pilot.control)
     return document | {"stale": flag.stale.value}
 
 

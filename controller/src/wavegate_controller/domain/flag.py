@@ -7,7 +7,18 @@ from datetime import datetime
 from typing import Any, Final
 
 from wavegate import evaluation
-from wavegate.evaluation import Generation, InvalidRuleset, Pilot, Prerequisite, Rule, Stale
+from wavegate.evaluation import (
+    AllOf,
+    Comparison,
+    Generation,
+    InvalidRuleset,
+    Operator,
+    Pilot,
+    Prerequisite,
+    Rule,
+    Stale,
+)
+from wavegate.evaluation.conditions import TARGETING_KEY
 from wavegate_controller.domain.errors import Invalid
 
 #: Flag keys and variant names become metric label values, URLs and file names; keep them plain.
@@ -34,12 +45,24 @@ class PilotCohort:
         since: when they were last chosen: a rollout that is rolled back later takes it from them, too.
         usage_key: random; with it apps hash who uses it, and without it nobody can tell whose hash it is. Empty where
             that is not counted.
+        control: the other half of a pilot that is split: they get the default variant, and count as targeted, too.
     """
 
     variant: str
     people: Pilot
     since: datetime
     usage_key: str = ""
+    control: tuple[str, ...] = ()
+
+    def comparison(self, default_variant: str) -> tuple[Rule, ...]:
+        """The rule by which apps count the other half as people who were picked, too."""
+        people = tuple(each for each in self.control if each not in self.people.opted_out)
+        if not people:
+            return ()
+        named = Comparison(attribute=TARGETING_KEY, operator=Operator.IN, value=people)
+        condition = self.people.condition
+        both = named if condition is None else AllOf(conditions=(named, condition))
+        return (Rule(condition=both, serve=default_variant, name="the other half of the pilot"),)
 
     @property
     def served(self) -> Pilot:
@@ -102,8 +125,15 @@ class Flag:
             raise Invalid("default_variant", f"{self.default_variant!r} is not a variant", f"one of {known}")
         self._check_targeting()
 
-    def compiled(self, rollout: evaluation.Rollout | None, *, with_pilot: bool = True) -> evaluation.Flag:
+    def compiled(
+        self, rollout: evaluation.Rollout | None, *, with_pilot: bool = True, as_served: bool = False
+    ) -> evaluation.Flag:
         """The flag of the ruleset; a pilot without a rollout gets one that serves nobody else.
+
+        Args:
+            rollout: that decides what it serves.
+            with_pilot: whether its people have it.
+            as_served: with what apps need beside what people have written: the other half of a pilot.
 
         Raises:
             InvalidRuleset: what the evaluator would refuse.
@@ -123,7 +153,7 @@ class Flag:
             prerequisites=self.prerequisites,
             deny=self.deny,
             allow=self.allow,
-            rules=self.rules,
+            rules=(*self.rules, *pilot.comparison(self.default_variant)) if as_served and pilot else self.rules,
             pilot=None if pilot is None else pilot.served,
             stale=self.stale,
         )

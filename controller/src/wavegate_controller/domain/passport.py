@@ -19,6 +19,8 @@ from wavegate_controller.domain.flag import Flag
 
 FEWEST_PEOPLE: Final = 5
 MOST_PEOPLE: Final = 20
+#: The same share as a rollout's gate of errors has where it says nothing.
+PILOT_CEILING: Final = 0.25
 #: For how long a drill proves that the way back works.
 DRILL_HOLDS: Final = timedelta(days=30)
 #: Instances of apps that must have been seen, so that one may fail.
@@ -111,6 +113,8 @@ class PilotStage:
         region: likewise.
         variant: what they get; the flag's only other variant by default.
         must_change: what the pilot has shown; each becomes a requirement of production readiness.
+        ceiling: share of bad outcomes beyond which it is stopped; None for no such watch.
+        half: only every second one gets it, so that there is somebody alike to compare with.
     """
 
     people: tuple[str, ...] = ()
@@ -120,8 +124,12 @@ class PilotStage:
     region_attribute: str = "region"
     variant: str | None = None
     must_change: tuple[str, ...] = ()
+    ceiling: float | None = PILOT_CEILING
+    half: bool = False
 
     def __post_init__(self) -> None:
+        if self.ceiling is not None and not 0 < self.ceiling < 1:
+            raise Invalid("ceiling", f"{self.ceiling:g} is no share", "more than 0 and less than 1, or null for none")
         if not all(each.strip() for each in self.people):
             raise Invalid("people", "names nobody in one place", "a targeting key for each")
         if len(set(self.people)) < len(self.people):

@@ -68,14 +68,14 @@ def publish(
 
 def _compiled(flag: Flag, rollout: Rollout | None) -> evaluation.Flag:
     if rollout is None:
-        return flag.compiled(None)
+        return flag.compiled(None, as_served=True)
     compiled = evaluation.Rollout(
         stable=rollout.stable,
         candidate=rollout.candidate,
         weight=rollout.weight,
         holdout=evaluation.Holdout(weight=rollout.hold_out) if rollout.hold_out else None,
     )
-    return flag.compiled(compiled, with_pilot=_has_pilot(flag, rollout))
+    return flag.compiled(compiled, with_pilot=_has_pilot(flag, rollout), as_served=True)
 
 
 def _has_pilot(flag: Flag, rollout: Rollout) -> bool:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from hashlib import sha256
 from secrets import token_hex
 from typing import Final
 
@@ -284,7 +285,7 @@ def leave_pilot(services: Services, key: str, person: str, *, by: Principal, com
     now = services.clock.now()
     with services.store.transaction() as work:
         flag = work.flags.get(services.environment, key)
-        if flag.pilot is None or person not in flag.pilot.people.keys:
+        if flag.pilot is None or person not in (*flag.pilot.people.keys, *flag.pilot.control):
             raise NotFound("person in the pilot", person)
         people = flag.pilot.people
         if person in people.opted_out:
@@ -359,14 +360,27 @@ def _follow(work: UnitOfWork, flag: Flag, after: Passport, *, by: Principal, now
     if after.stage is not Stage.PILOT or not is_whole:
         return None
     opted_out = () if flag.pilot is None else flag.pilot.people.opted_out
-    people = Pilot(keys=stage.people, condition=stage.condition, limit=MOST_PEOPLE, opted_out=opted_out)
+    keys, control = _halves(flag.key, stage.people) if stage.half else (stage.people, ())
+    people = Pilot(keys=keys, condition=stage.condition, limit=MOST_PEOPLE, opted_out=opted_out)
     variant = _variant(flag, after)
-    if flag.pilot is not None and (flag.pilot.people, flag.pilot.variant) == (people, variant):
+    if flag.pilot is not None and (flag.pilot.people, flag.pilot.variant, flag.pilot.control) == (
+        people,
+        variant,
+        control,
+    ):
         return None
     check_frozen(work, flag.environment, "begin the pilot", "", by=by, now=now, override=False)
     usage_key = flag.pilot.usage_key if flag.pilot else ""
-    pilot = PilotCohort(variant=variant, people=people, since=now, usage_key=usage_key or token_hex(_KEY_BYTES))
+    usage_key = usage_key or token_hex(_KEY_BYTES)
+    pilot = PilotCohort(variant=variant, people=people, since=now, usage_key=usage_key, control=control)
     return _serve(work, flag, pilot, by=by, now=now, reason="the pilot of its stage")[1]
+
+
+def _halves(flag_key: str, people: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Who gets it and who does not, by a hash rather than by whoever wrote the list."""
+    drawn = sorted(people, key=lambda each: sha256(f"{flag_key} {each}".encode(errors="surrogatepass")).digest())
+    served = set(drawn[: (len(drawn) + 1) // 2])
+    return tuple(each for each in people if each in served), tuple(each for each in people if each not in served)
 
 
 def _serve(
@@ -392,7 +406,12 @@ def _cohort(flag: Flag) -> dict[str, object]:
     if flag.pilot is None:
         return {"pilot": None}
     people = flag.pilot.people
-    return {"variant": flag.pilot.variant, "people": list(people.keys), "opted_out": list(people.opted_out)}
+    told: dict[str, object] = {
+        "variant": flag.pilot.variant,
+        "people": list(people.keys),
+        "opted_out": list(people.opted_out),
+    }
+    return told | ({"control": list(flag.pilot.control)} if flag.pilot.control else {})
 
 
 def _variant(flag: Flag, passport: Passport) -> str:

@@ -1,17 +1,22 @@
 """What is seen of a pilot: who uses it on how many days, how it goes, what they say. Nobody is named anywhere."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 
+from wavegate_controller.domain.access import SYSTEM
 from wavegate_controller.domain.answers import FeedbackAnswer
 from wavegate_controller.domain.counts import BAD_METRIC, PEOPLE_METRIC, REQUESTS_METRIC
 from wavegate_controller.domain.flag import Flag, PilotCohort
+from wavegate_controller.domain.guardrail import CEILING_EVIDENCE
+from wavegate_controller.domain.guardrail.eprocess import EFFECTS, above_ceiling, mean_of_effects
 from wavegate_controller.domain.measurement import Value
 from wavegate_controller.domain.passport import Passport, Stage
 from wavegate_controller.domain.small_samples import sentence
 from wavegate_controller.ports import FeedbackFilter
+from wavegate_controller.service.flags import set_enabled
 from wavegate_controller.service.services import Services
 
 _DAY: Final = timedelta(days=1)
@@ -97,14 +102,22 @@ def _used(services: Services, flag: Flag, pilot: PilotCohort) -> Sequence[str]:
 
 def _going(services: Services, flag: Flag, pilot: PilotCohort) -> Sequence[str]:
     now = services.clock.now()
-    matchers = f'{{flag="{flag.key}",variant="{pilot.variant}",cohort="targeted"}}'
-    requests, bad = (_total(services, f"sum({metric}{matchers})", now) for metric in (REQUESTS_METRIC, BAD_METRIC))
-    if requests is None or bad is None:
+    counted = _counted(services, flag.key, pilot.variant, at=now)
+    if counted is None:
         return ["the metrics server has no counts of it"]
-    return [
-        sentence(min(bad, requests), requests, what="bad outcomes", whom="requests"),
-        "requests of one person are not independent of each other: take the bound for a floor",
-    ]
+    told = [sentence(*counted, what="bad outcomes", whom="requests")]
+    if pilot.control and (others := _counted(services, flag.key, flag.default_variant, at=now)):
+        told.append(
+            f"the other half, with {flag.default_variant}: {sentence(*others, what='bad outcomes', whom='requests')}"
+        )
+    return [*told, "requests of one person are not independent of each other: take the bound for a floor"]
+
+
+def _counted(services: Services, key: str, variant: str, *, at: datetime) -> tuple[int, int] | None:
+    """How many requests of people who were picked were bad, of how many."""
+    matchers = f'{{flag="{key}",variant="{variant}",cohort="targeted"}}'
+    requests, bad = (_total(services, f"sum({metric}{matchers})", at) for metric in (REQUESTS_METRIC, BAD_METRIC))
+    return None if requests is None or bad is None else (min(bad, requests), requests)
 
 
 def _days(begun: datetime, now: datetime) -> Sequence[tuple[datetime, datetime]]:
@@ -124,3 +137,41 @@ def _seconds(duration: timedelta) -> int:
 def _total(services: Services, promql: str, at: datetime) -> int | None:
     answer = services.provider.query(promql, at=at)
     return round(answer.value) if isinstance(answer, Value) else None
+
+
+def watch_pilots(services: Services) -> int:
+    """Stop the flags of pilots in which too much goes wrong, in all environments; gives how many.
+
+    With so few people nothing but breakage can be seen, and that is looked for: more bad outcomes than the ceiling
+    allows, beyond chance. Before scale nobody else has the feature, so the emergency stop takes it from all who do.
+    """
+    with services.store.transaction() as work:
+        passports = [each for each in work.passports.in_stage(Stage.PILOT) if not each.has_ended]
+        watched = [(each, work.flags.get(each.environment, each.flag_key)) for each in passports if each.pilot.ceiling]
+    stopped = 0
+    for passport, flag in watched:
+        if flag.pilot is None or not flag.enabled or passport.pilot.ceiling is None:
+            continue
+        where = services.within(flag.environment)
+        problem = _above(where, flag, flag.pilot, passport.pilot.ceiling)
+        if problem is not None:
+            set_enabled(where, flag.key, enabled=False, by=SYSTEM, comment=problem)
+            stopped += 1
+    return stopped
+
+
+def _above(services: Services, flag: Flag, pilot: PilotCohort, ceiling: float) -> str | None:
+    """What goes wrong in a pilot, as a sentence; None while it may be chance."""
+    now = services.clock.now()
+    matchers = f'{{flag="{flag.key}",variant="{pilot.variant}",cohort="targeted"}}[{_seconds(now - pilot.since)}s]'
+    answers = [
+        services.provider.query(f"sum(increase({metric}{matchers}))", at=now)
+        for metric in (REQUESTS_METRIC, BAD_METRIC)
+    ]
+    requests, bad = (each.value if isinstance(each, Value) else 0.0 for each in answers)
+    # What is guessed between two scrapes must not count against it.
+    requests, bad = math.ceil(requests), math.floor(bad)
+    logs = above_ceiling((0.0,) * len(EFFECTS), requests=requests, bad=bad, ceiling=ceiling)
+    if mean_of_effects(logs) < CEILING_EVIDENCE:
+        return None
+    return f"{bad} of {requests} requests of the pilot ended badly, more than its ceiling of {100 * ceiling:g} % allows"

@@ -7,7 +7,7 @@ from sqlalchemy import Connection, select
 
 from wavegate_controller.documents.passports import passport_from_document, passport_to_document
 from wavegate_controller.domain.errors import StaleVersion
-from wavegate_controller.domain.passport import Passport
+from wavegate_controller.domain.passport import Passport, Stage
 from wavegate_controller.store import tables
 from wavegate_controller.store.mapping import Columns
 from wavegate_controller.store.writing import insert_row, replace_row
@@ -30,6 +30,12 @@ class SqlPassports:
         """All of an environment, by flag."""
         table = tables.passport
         query = select(table.c.document).where(table.c.environment == environment).order_by(table.c.flag_key)
+        return [passport_from_document(document) for document in self.connection.scalars(query)]
+
+    def in_stage(self, stage: Stage) -> Sequence[Passport]:
+        """Those in a stage, of all environments."""
+        table = tables.passport
+        query = select(table.c.document).where(table.c.stage == stage.value).order_by(*table.primary_key)
         return [passport_from_document(document) for document in self.connection.scalars(query)]
 
     def add(self, passport: Passport) -> None:

@@ -30,6 +30,8 @@ _HINTS: Final[Mapping[str, str]] = {
     "must_change": "one a line; each becomes a requirement of production readiness",
     "department": "one, as apps give it in the attribute",
     "region": "one, as apps give it in the attribute",
+    "ceiling": "share of bad outcomes beyond which the flag is stopped; empty for no such watch",
+    "half": "the others are counted, too, to compare with",
     "variant": "what they get; by default the flag's other variant",
     "assessment": f"{', '.join(Assessment)}",
     "budget": "for the whole path, not only for the pilot",
@@ -131,10 +133,22 @@ def _parts(view: PassportView) -> Sequence[tuple[Stage, Mapping[str, str], bool]
         if stage is Stage.PRODUCTION_READY or stage.place > view.passport.stage.place + 1:
             continue
         part = part_to_document(view.passport, stage)
-        shown = {name: "\n".join(value) if isinstance(value, list) else value or "" for name, value in part.items()}
+        shown = {name: _text(value) for name, value in part.items()}
         is_open = stage.place >= view.passport.stage.place and not view.passport.has_ended
         told.append((stage, shown, is_open))
     return told
+
+
+def _text(value: object) -> str:
+    match value:
+        case None:
+            return ""
+        case list():
+            return "\n".join(value)
+        case bool():
+            return str(value).lower()
+        case _:
+            return str(value)
 
 
 def _pilot(services: Services, view: PassportView) -> tuple[Usage, Sequence[str], Sequence[str]] | None:
@@ -180,7 +194,19 @@ def _read(name: str, text: str) -> Any:
         return [line.strip() for line in text.splitlines() if line.strip()]
     if name in ("assessment", "variant", "due"):
         return text.strip() or None
+    if name == "ceiling":
+        return _number(text.strip())
+    if name == "half":
+        return text == "true"
     return text.strip()
+
+
+def _number(text: str) -> float | str | None:
+    """What is none is refused where the field is named."""
+    try:
+        return float(text) if text else None
+    except ValueError:
+        return text
 
 
 def _version() -> int | None:
