@@ -280,6 +280,17 @@ def test_a_check_that_turns_red_shows_it_and_holds_the_stage(world, walk):
     assert "production_ready.monitoring: gates without an answer" in refused.json["detail"]
 
 
+def test_an_app_that_is_connected_and_never_asks_for_the_flag_does_not_count_as_integrated(world, walk):
+    ready(world, walk)
+    world.metrics.value = Value(value=0.0)
+
+    (finding,) = [each for each in walk.passport["findings"] if each["item"] == "integrations"]
+
+    assert finding["check"] == "red"
+    assert finding["detail"] == "connected, but the metrics server has not seen the flag asked for by: shop"
+    assert any('wavegate_client_info{app="shop"}' in each for each in world.metrics.queries)
+
+
 LATENCY = {"type": "threshold", "name": "latency", "query": "p95", "operator": "<", "limit": 0.5}
 
 

@@ -220,3 +220,8 @@ def test_who_leaves_a_pilot_and_a_pilot_that_ends_are_counted_no_longer(registry
 
     assert len({person for _, person in staying}) == 1
     assert people(registry) == {}
+
+
+def test_an_app_with_a_name_says_it_beside_its_counts(registry):
+    with Client("http://127.0.0.1:9", registry=registry, app_name="shop", stream=False):
+        assert registry.get_sample_value("wavegate_client_info", {"app": "shop"}) == 1

@@ -20,6 +20,8 @@ REQUESTS_METRIC: Final = "wavegate_requests_total"
 BAD_METRIC: Final = "wavegate_bad_total"
 VALUE_METRIC: Final = "wavegate_value_total"
 EXPOSED_METRIC: Final = "wavegate_exposed_users_total"
+EVALUATIONS_METRIC: Final = "wavegate_evaluations_total"
+INFO_METRIC: Final = "wavegate_client_info"
 PEOPLE_METRIC: Final = "wavegate_pilot_requests_total"
 
 #: The cohort of users who have their variant for who they are. They were not drawn, so they are not compared.

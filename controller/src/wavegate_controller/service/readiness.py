@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from wavegate_controller.domain.audit import AuditFilter
-from wavegate_controller.domain.counts import CounterSelector
+from wavegate_controller.domain.counts import EVALUATIONS_METRIC, INFO_METRIC, CounterSelector
 from wavegate_controller.domain.gates import Gate, ThresholdGate
 from wavegate_controller.domain.measurement import Broken, Value
 from wavegate_controller.domain.passport import (
@@ -16,6 +16,7 @@ from wavegate_controller.domain.passport import (
     Passport,
     ReadinessItem,
 )
+from wavegate_controller.domain.promql import matchers
 from wavegate_controller.domain.rollout import Rollout
 from wavegate_controller.ports import Fleets, UnitOfWork
 from wavegate_controller.service.measure import needs_of, threshold_query
@@ -33,7 +34,12 @@ def findings(services: Services, passport: Passport) -> Mapping[ReadinessItem, F
         rollouts = work.rollouts.list(passport.environment, flag_key=passport.flag_key)
         found = at_hand(work, services.fleets, passport, now=now)
     newest = max(rollouts, key=lambda each: each.created_at, default=None)
-    found = {**found, ReadinessItem.MONITORING: _monitoring(services, newest, now)}
+    asking = found[ReadinessItem.INTEGRATIONS]
+    found = {
+        **found,
+        ReadinessItem.MONITORING: _monitoring(services, newest, now),
+        ReadinessItem.INTEGRATIONS: _exposed(services, passport, now) if asking.check is Check.GREEN else asking,
+    }
     return {item: found[item] for item in ReadinessItem if item in found}
 
 
@@ -83,6 +89,22 @@ def _integrations(fleets: Fleets, passport: Passport) -> Finding:
     if away := [app for app in wanted if app not in connected]:
         return _red(f"not connected: {', '.join(away)}")
     return _green(f"connected: {', '.join(wanted)}")
+
+
+def _exposed(services: Services, passport: Passport, now: datetime) -> Finding:
+    """Whether the flag was asked for in each of the apps: that one is connected does not say that it uses it."""
+    silent = []
+    for app in passport.production_ready.apps:
+        info = f"max by (job, instance) ({INFO_METRIC}{{{matchers({'app': app})}}})"
+        asked = f"{EVALUATIONS_METRIC}{{{matchers({'flag': passport.flag_key})}}}"
+        answer = services.provider.query(f"sum({asked} * on (job, instance) group_left () {info})", at=now)
+        if isinstance(answer, Broken):
+            return _red(f"cannot be seen: {answer.detail}")
+        if not (isinstance(answer, Value) and answer.value > 0):
+            silent.append(app)
+    if silent:
+        return _red(f"connected, but the metrics server has not seen the flag asked for by: {', '.join(silent)}")
+    return _green(f"asked for by: {', '.join(passport.production_ready.apps)}")
 
 
 def _support(passport: Passport) -> Finding:

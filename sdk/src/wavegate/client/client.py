@@ -116,6 +116,8 @@ class Client:
         if config.cache_path is not None:
             first = read_last_known_good(config.cache_path) or first
         self._set_up(Counters() if post_counts else _counters_in(registry), caps, first, made=monotonic())
+        if app_name is not None:
+            self._counters.apps[app_name] = None
         self._config = config
         self._stale_after = config.stale_after
         self._wants_stream = config.stream

@@ -244,6 +244,8 @@ class Counters:
         self._arms: dict[tuple[str, str], Arm] = {}
         self._users: dict[str, Users] = {}
         self._people: dict[str, People] = {}
+        #: What the apps call themselves that count here; mostly one.
+        self.apps: dict[str, None] = {}
         self._expected: dict[tuple[str, str], None] = {}
         self._sources: WeakValueDictionary[int, Source] = WeakValueDictionary()
         self.comments: deque[Comment] = deque(maxlen=_MOST_COMMENTS)

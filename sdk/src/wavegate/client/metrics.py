@@ -50,6 +50,8 @@ _GAUGES: Final = {
         "livemin",
     ),
 }
+_INFO: Final = "wavegate_client_info"
+_INFO_HELP: Final = "What the app calls itself that counts here; always 1."
 _BUCKETS: Final = (*map(floatToGoString, DURATION_BOUNDS), "+Inf")
 
 #: Name without `_total`, label values, and the count.
@@ -71,6 +73,8 @@ class Exposition:
         families = _families()
         for name, value in _gauges(self._counters):
             families[name].add_metric([], value)
+        for app in list(self._counters.apps):
+            families[_INFO].add_metric([app], 1.0)
         for name, labels, count in _counts(self._counters):
             families[name].add_metric(labels, count)
         for arm in self._counters.all_arms():
@@ -143,6 +147,8 @@ class ValueFiles:
         for name, state in _gauges(self._counters):
             text, mode = _GAUGES[name]
             _value(("gauge", name, name, (), (), text), mode).set(state)
+        for app in list(self._counters.apps):
+            _value(("gauge", _INFO, _INFO, ("app",), (app,), _INFO_HELP), "livemax").set(1.0)
         for name, labels, count in _counts(self._counters):
             names, text = _COUNTERS[name]
             self._add(count, ("counter", name, f"{name}_total", names, labels, text))
@@ -213,5 +219,6 @@ def _families() -> dict[str, Any]:
         name: CounterMetricFamily(name, text, labels=list(labels)) for name, (labels, text) in _COUNTERS.items()
     }
     families[_DURATION] = HistogramMetricFamily(_DURATION, _DURATION_HELP, labels=list(_ARM))
+    families[_INFO] = GaugeMetricFamily(_INFO, _INFO_HELP, labels=["app"])
     families |= {name: GaugeMetricFamily(name, text, labels=[]) for name, (text, _) in _GAUGES.items()}
     return families
