@@ -1,6 +1,7 @@
 """Every page: nothing that keeps people out, nothing fetched from elsewhere, and little fetched at all."""
 
 import pytest
+import requests
 from playwright.sync_api import Page, expect
 
 FLAG = "ai-answers"
@@ -43,6 +44,31 @@ def test_every_page_is_accessible_and_never_wider_than_its_window(with_a_draft, 
         expect(page.get_by_role("heading", level=1)).to_be_visible()
         axe(page)
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), path
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "window",
+    [pytest.param({}, id="light"), pytest.param({"color_scheme": "dark"}, id="dark"), pytest.param(PHONE, id="phone")],
+)
+def test_a_review_is_for_everybody_and_shows_as_text_what_people_typed(controller, open_window, axe, window):
+    waves = [{"percent": 10, "bake": "1h"}, {"percent": 100, "bake": "1h"}]
+    gates = [{"type": "error_rate"}, {"type": "manual", "name": "read"}]
+    controller.remote.create_flag({"key": FLAG})
+    controller.remote.create_rollout({"flag": FLAG, "plan": {"waves": waves, "gates": gates}}, actor="anna")
+    controller.remote.act(FLAG, "start", actor="anna")
+    controller.remote.act(FLAG, "pause", actor="anna", comment="<b>look</b>")
+    said = {"flag": FLAG, "variant": "on", "id": "1", "thumbs_up": False, "comment": "<i>too long</i> " + "x" * 400}
+    url = f"{controller.url}/sdk/v1/feedback"
+    requests.post(url, json=said, timeout=10).raise_for_status()
+    page = open_window(**window)
+
+    page.goto(f"{controller.url}/flags/{FLAG}/review")
+
+    expect(page.locator("#feedback q")).to_contain_text("<i>too long</i>")
+    expect(page.locator("#incidents")).to_contain_text("<b>look</b>")
+    axe(page)
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
 
 @pytest.mark.slow

@@ -142,7 +142,7 @@ def told_next(following: Document) -> str:
 
 def told_extra(extra: Document) -> str:
     """What is expected more of, with its interval and its budget."""
-    between = "" if extra["low"] is None else f" (95 %: {_number(extra['low'])} to {_number(extra['high'])})"
+    between = "" if extra["low"] is None else f" (95 %: {_more(extra['low'])} to {_more(extra['high'])})"
     budget = "" if extra["budget"] is None else f"; the budget is {_number(extra['budget'])}"
     over = ", which it may go over" if extra["over"] else ""
     return f"{_more(extra['next'])} {extra['what']} than stable{between}{budget}{over}{_burn(extra)}"
