@@ -96,7 +96,7 @@ def test_a_review_shows_gates_beside_their_limits_incidents_words_and_the_next_w
     assert [each["kind"] for each in review["incidents"]] == ["cannot_measure"]
     assert [each["comment"] for each in review["comments"]] == ["too <b>long</b>"]
     assert review["answers"] == [{"variant": "on", "up": 0, "down": 1}, {"variant": "off", "up": 0, "down": 0}]
-    assert review["next"]["percent"] == 50.0
+    assert (review["next"]["percent"], review["next"]["users"]["seen"]) == (50.0, 0.3)
     assert review["approvals"] == {"needed": 2, "given": []}
 
 

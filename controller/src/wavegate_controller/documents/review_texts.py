@@ -127,6 +127,8 @@ def _next(following: Document | None) -> Iterator[str]:
         yield ""
         return
     yield f"- {told_next(following)}"
+    if following.get("users"):
+        yield f"- {told_users(following['users'])}"
     for each in following["extras"]:
         yield f"- {_plain(each['gate'])}: {told_extra(each)}"
     yield ""
@@ -134,10 +136,18 @@ def _next(following: Document | None) -> Iterator[str]:
 
 def told_next(following: Document) -> str:
     """Whom it reaches, and what it serves."""
+    low, high = following.get("low_requests"), following.get("high_requests")
+    between = "" if low is None or high is None else f" (95 %: {_number(low)} to {_number(high)})"
     return (
-        f"{following['percent']:g} % of users; about {_number(following['next_requests'])} requests an hour, "
+        f"{following['percent']:g} % of users; about {_number(following['next_requests'])} requests an hour{between}, "
         f"{_number(following['requests'])} now"
     )
+
+
+def told_users(users: Document) -> str:
+    """How many have it, and how many more will."""
+    within = f"95 %: {users['low']:,.0f} to {users['high']:,.0f}"
+    return f"{users['seen']:,.0f} users have seen it so far, about {users['more']:,.0f} more will ({within})"
 
 
 def told_extra(extra: Document) -> str:

@@ -51,7 +51,15 @@ def find_stay(work: UnitOfWork, rollout: Rollout, wave: int | None = None) -> St
     return mine[-1]
 
 
-def read_review(work: UnitOfWork, rollout: Rollout, stay: Stay, *, now: datetime, through: int | None = None) -> Review:
+def read_review(
+    work: UnitOfWork,
+    rollout: Rollout,
+    stay: Stay,
+    *,
+    now: datetime,
+    through: int | None = None,
+    users: float | None = None,
+) -> Review:
     """What there is to be seen of a wave.
 
     Args:
@@ -60,6 +68,7 @@ def read_review(work: UnitOfWork, rollout: Rollout, stay: Stay, *, now: datetime
         stay: the time in the wave.
         now: aware UTC time.
         through: id of the newest comment that counts; None for all.
+        users: that were seen with the candidate so far; None where nobody has counted them.
     """
     judged = _judged(work, rollout, stay)
     verdicts = {} if judged is None else {each["gate"]: each for each in judged.verdicts}
@@ -83,7 +92,7 @@ def read_review(work: UnitOfWork, rollout: Rollout, stay: Stay, *, now: datetime
         comments=tuple(comments),
         further=max(0, work.feedback.count(rollout.environment, rollout.flag_key, wanted) - len(comments)),
         costs=costs(rollout.plan.gates, figures),
-        next=None if judged is None else forecast(as_it_was(rollout, judged), figures, now=judged.at),
+        next=None if judged is None else forecast(as_it_was(rollout, judged), figures, now=judged.at, users=users),
         at=now,
     )
 

@@ -8,10 +8,11 @@ from wavegate_controller.domain.access import Permission, Principal
 from wavegate_controller.domain.errors import NotFound
 from wavegate_controller.domain.record import DecisionRecord
 from wavegate_controller.domain.review import decided_in
-from wavegate_controller.domain.rollout import Rollout
+from wavegate_controller.domain.rollout import WATCHED, Rollout
 from wavegate_controller.ports import UnitOfWork
 from wavegate_controller.service.reviewing import find_stay, read_review
 from wavegate_controller.service.services import Services
+from wavegate_controller.service.traffic import users_seen
 
 
 def get_review(
@@ -47,7 +48,10 @@ def get_review(
         if left_by is not None and left_by.review is not None:
             shown = _as_seen(work, rollout, left_by, decided_in(stay))
             return {**shown, "wave": {**shown["wave"], "until": left_by.at.isoformat()}}
-        return review_to_document(read_review(work, rollout, stay, now=now))
+    # The metrics server is asked while no transaction is open.
+    users = users_seen(services.provider, rollout, at=now) if stay.until is None and rollout.state in WATCHED else None
+    with services.store.transaction() as work:
+        return review_to_document(read_review(work, rollout, stay, now=now, users=users))
 
 
 def _as_seen(
