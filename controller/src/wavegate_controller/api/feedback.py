@@ -10,7 +10,7 @@ from wavegate_controller.api.paging import Page, PageQuery, page
 from wavegate_controller.api.reading import Act
 from wavegate_controller.documents.feedback import feedback_to_document
 from wavegate_controller.documents.shown import FeedbackShown
-from wavegate_controller.domain.access import Principal
+from wavegate_controller.domain.access import Permission, Principal
 from wavegate_controller.domain.errors import NotFound
 from wavegate_controller.ports import FeedbackFilter
 from wavegate_controller.service import feedback as service
@@ -50,6 +50,7 @@ def list_feedback(services: Services, by: Principal, key: str, query: FeedbackQu
 @feedback.post("/flags/{key}/feedback/{number}/erase", "Forget the words of an answer", answer=FeedbackShown)
 def erase_feedback(services: Services, by: Principal, key: str, number: str, body: Act) -> ResponseReturnValue:
     """Where they say more of a person than they should. The thumb stays."""
+    by.require(Permission.EDIT, services.environment)
     if not number.isdecimal() or int(number) > _LARGEST:
         raise NotFound("feedback", number)
     return feedback_to_document(service.erase_comment(services, key, int(number), by=by, comment=body.comment))
