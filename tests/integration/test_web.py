@@ -19,11 +19,13 @@ from wavegate_controller import cli
 from wavegate_controller.domain.measurement import NoData, NoDataReason
 from wavegate_controller.domain.rollout import State
 from wavegate_controller.domain.transitions import Event
+from wavegate_controller.service import queries
 from wavegate_controller.service.flags import set_enabled
 from wavegate_controller.service.reconcile import reconcile
 from wavegate_controller.service.rollouts import act
 from wavegate_controller.store import SqlStore
 from wavegate_controller.web import make_web
+from wavegate_controller.web.sentences import standing
 
 GATES = [
     {"type": "error_rate"},
@@ -392,3 +394,29 @@ def test_an_act_that_is_refused_says_why_on_the_page_and_changes_nothing(stage, 
     assert answer.status_code == status
     assert said in answer.text
     assert stage.world.rollout(rollout) == before
+
+
+def test_where_a_flag_stands_is_the_same_in_a_few_words_and_as_a_whole(stage):
+    rolled = {}
+    for key in ("runs", "breaks", "drafted", "stopped", "unmeasured", "plain"):
+        stage.flag(key)
+        if key != "plain":
+            rolled[key] = stage.rollout(key, start=key != "drafted")
+    stage.stop("stopped")
+    stage.watch(rolled["runs"], looks=3)
+    stage.watch(rolled["breaks"], looks=12, bad=40)
+    stage.world.metrics.away = True
+    reconcile(stage.world.services, rolled["unmeasured"])
+
+    outlines = queries.outlines(stage.world.services, by=person())
+    views = queries.flag_views(stage.world.services, [each.key for each, _ in outlines], by=person())
+
+    assert {each.key: each.standing for each, _ in outlines} == {
+        "breaks": "rolled_back",
+        "drafted": "draft",
+        "plain": "none",
+        "runs": "running",
+        "stopped": "stopped",
+        "unmeasured": "cannot_measure",
+    }
+    assert [(standing(view), view.stage) for view in views.values()] == [(o.standing, stage) for o, stage in outlines]

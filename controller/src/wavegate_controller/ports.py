@@ -32,6 +32,7 @@ from wavegate_controller.domain.notification import (
     Failure,
     Message,
 )
+from wavegate_controller.domain.outline import Outline
 from wavegate_controller.domain.passport import Passport, Stage
 from wavegate_controller.domain.publication import PublishedRuleset
 from wavegate_controller.domain.receipt import Progress, Receipt
@@ -308,9 +309,22 @@ class FlagRepository(Protocol):
         ...
 
     def list(
-        self, environment: str, *, after: str | None = None, limit: int | None = None, archived: bool = False
+        self,
+        environment: str,
+        *,
+        after: str | None = None,
+        limit: int | None = None,
+        archived: bool = False,
+        keys: Sequence[str] | None = None,
     ) -> Sequence[Flag]:
-        """Those of an environment that are archived or those that are not, by key; with `after`, those behind it."""
+        """Those of an environment that are archived or those that are not, by key; with `after`, those behind it.
+
+        With `keys`, only those of them.
+        """
+        ...
+
+    def outlines(self, environment: str) -> Sequence[Outline]:
+        """Those of an environment that are not archived, by key, each with where it stands."""
         ...
 
     def stopped(self, environment: str) -> frozenset[str]:
@@ -357,8 +371,8 @@ class RolloutRepository(Protocol):
         """The one after the highest number in the ids of the flag's rollouts, over all environments."""
         ...
 
-    def newest(self, environment: str) -> Mapping[str, Rollout]:
-        """Flag key to the newest rollout of the flag."""
+    def newest(self, environment: str, *, flag_keys: Sequence[str] | None = None) -> Mapping[str, Rollout]:
+        """Flag key to the newest rollout of the flag; of these flags only where some are named."""
         ...
 
     def serving(self, environment: str) -> Mapping[str, Rollout]:
@@ -718,6 +732,10 @@ class PassportRepository(Protocol):
 
     def in_stage(self, stage: Stage) -> Sequence[Passport]:
         """Those in a stage, of all environments."""
+        ...
+
+    def stages(self, environment: str) -> Mapping[str, Stage]:
+        """Flag key to the stage that its passport says."""
         ...
 
     def add(self, passport: Passport) -> None:

@@ -12,7 +12,8 @@ from wavegate_controller.domain.flag import Flag
 from wavegate_controller.domain.forecast import Forecast, forecast
 from wavegate_controller.domain.guardrail import Assessment, explain
 from wavegate_controller.domain.measurement import Measurement
-from wavegate_controller.domain.passport import Passport, Stage
+from wavegate_controller.domain.outline import Outline
+from wavegate_controller.domain.passport import Stage
 from wavegate_controller.domain.publication import PublishedRuleset
 from wavegate_controller.domain.record import DecisionRecord
 from wavegate_controller.domain.rollout import ENDED, WATCHED, Rollout
@@ -21,11 +22,12 @@ from wavegate_controller.service.readiness import red_checks
 from wavegate_controller.service.reasons import reasons_given
 from wavegate_controller.service.rollouts import can_undo
 from wavegate_controller.service.services import Services
-from wavegate_controller.service.stages import is_held
 from wavegate_controller.service.traffic import users_seen
 
 #: How many looks a story reaches back at least; fewer would be no line to look at.
 _LOOKS_SHOWN: Final = 60
+#: Flags that are named to the database one by one.
+_FEW: Final = 300
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -97,6 +99,22 @@ def overview(
     with services.store.transaction() as work:
         found = work.flags.list(services.environment, after=after, limit=limit, archived=archived)
         return _flag_views(services, work, found)
+
+
+def outlines(services: Services, *, by: Principal) -> Sequence[tuple[Outline, Stage | None]]:
+    """All flags in the ruleset in a few words, by key, each with its stage; None where stages do not count for it."""
+    by.require(Permission.READ, services.environment)
+    with services.store.transaction() as work:
+        stages = work.passports.stages(services.environment)
+        return [(each, _stage(services, stages.get(each.key))) for each in work.flags.outlines(services.environment)]
+
+
+def flag_views(services: Services, keys: Sequence[str], *, by: Principal) -> Mapping[str, FlagView]:
+    """Those of these flags that are in the ruleset, with their newest rollouts."""
+    by.require(Permission.READ, services.environment)
+    with services.store.transaction() as work:
+        found = work.flags.list(services.environment, keys=keys)
+        return {view.flag.key: view for view in _flag_views(services, work, found)}
 
 
 def matching(services: Services, text: str, *, limit: int, by: Principal) -> tuple[Sequence[FlagView], int]:
@@ -285,8 +303,10 @@ def _find(work: UnitOfWork, environment: str, reference: str) -> Rollout:
 
 def _flag_views(services: Services, work: UnitOfWork, flags: Sequence[Flag]) -> Sequence[FlagView]:
     """As `_flag_view` of each, in a handful of questions to the database however many they are."""
-    newest = work.rollouts.newest(services.environment)
-    passports = {each.flag_key: each for each in work.passports.list(services.environment)}
+    # Plans are long to read: where few flags are asked for, only theirs are.
+    few = [flag.key for flag in flags] if len(flags) <= _FEW else None
+    newest = work.rollouts.newest(services.environment, flag_keys=few)
+    stages = work.passports.stages(services.environment)
     rollouts = {flag.key: newest[flag.key] for flag in flags if flag.key in newest}
     ids = [each.id for each in rollouts.values()]
     latest, moved = work.decisions.newest(ids), work.decisions.newest(ids, moves_only=True)
@@ -301,7 +321,7 @@ def _flag_views(services: Services, work: UnitOfWork, flags: Sequence[Flag]) -> 
                 moved=moved.get(rollout.id),
                 flag_enabled=flag.enabled,
             ),
-            stage=_stage(services, passports.get(flag.key)),
+            stage=_stage(services, stages.get(flag.key)),
         )
         for flag in flags
     ]
@@ -309,17 +329,17 @@ def _flag_views(services: Services, work: UnitOfWork, flags: Sequence[Flag]) -> 
 
 def _flag_view(services: Services, work: UnitOfWork, flag: Flag) -> FlagView:
     newest = next(iter(work.rollouts.list(flag.environment, flag_key=flag.key)), None)
+    passport = work.passports.find(flag.environment, flag.key)
     return FlagView(
         flag=flag,
         rollout=None if newest is None else _rollout_view(work, newest),
-        stage=_stage(services, work.passports.find(flag.environment, flag.key)),
+        stage=_stage(services, None if passport is None else passport.stage),
     )
 
 
-def _stage(services: Services, passport: Passport | None) -> Stage | None:
-    if not is_held(services, passport):
-        return None
-    return Stage.DISCOVERY if passport is None else passport.stage
+def _stage(services: Services, stage: Stage | None) -> Stage | None:
+    """The stage of a flag by that of its passport, if it has one; None where stages do not count for it."""
+    return stage or (Stage.DISCOVERY if services.needs_stages else None)
 
 
 def _rollout_view(work: UnitOfWork, rollout: Rollout) -> RolloutView:

@@ -1,6 +1,6 @@
 """The passports of features, in table `passport`."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, select
@@ -37,6 +37,12 @@ class SqlPassports:
         table = tables.passport
         query = select(table.c.document).where(table.c.stage == stage.value).order_by(*table.primary_key)
         return [passport_from_document(document) for document in self.connection.scalars(query)]
+
+    def stages(self, environment: str) -> Mapping[str, Stage]:
+        """Flag key to the stage that its passport says."""
+        table = tables.passport
+        query = select(table.c.flag_key, table.c.stage).where(table.c.environment == environment)
+        return {flag_key: Stage(stage) for flag_key, stage in self.connection.execute(query)}
 
     def add(self, passport: Passport) -> None:
         """A new one; raises StaleVersion when somebody else began one meanwhile."""

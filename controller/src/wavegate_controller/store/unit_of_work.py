@@ -17,6 +17,7 @@ from wavegate_controller.domain.environment import Environment
 from wavegate_controller.domain.errors import Conflict, NotFound, StaleVersion
 from wavegate_controller.domain.flag import Flag
 from wavegate_controller.domain.measurement import Cursor, Measurement
+from wavegate_controller.domain.outline import Outline
 from wavegate_controller.domain.publication import PublishedRuleset
 from wavegate_controller.domain.record import DecisionRecord, Hold
 from wavegate_controller.domain.rollout import Rollout, State
@@ -89,6 +90,18 @@ class SqlEnvironments:
         self.connection.execute(table.update().where(table.c.name == environment.name).values(row))
 
 
+def _newest_rollouts(environment: str) -> Select[Any]:
+    """The newest rollout of each flag: its id, its flag, its state."""
+    table = tables.rollout
+    newness = func.row_number().over(partition_by=table.c.flag_key, order_by=_NEWEST_FIRST)
+    ranked = (
+        select(table.c.id, table.c.flag_key, table.c.state, newness.label("newness"))
+        .where(table.c.environment == environment)
+        .subquery()
+    )
+    return select(ranked.c.id, ranked.c.flag_key, ranked.c.state).where(ranked.c.newness == 1)
+
+
 @dataclass(frozen=True, slots=True)
 class SqlFlags:
     """The flags, in table `flag`."""
@@ -105,15 +118,54 @@ class SqlFlags:
         return mapping.flag_from_row(row)
 
     def list(
-        self, environment: str, *, after: str | None = None, limit: int | None = None, archived: bool = False
+        self,
+        environment: str,
+        *,
+        after: str | None = None,
+        limit: int | None = None,
+        archived: bool = False,
+        keys: Sequence[str] | None = None,
     ) -> Sequence[Flag]:
-        """Those of an environment that are archived or those that are not, by key; with `after`, those behind it."""
+        """Those of an environment that are archived or those that are not, by key; with `after`, those behind it.
+
+        With `keys`, only those of them.
+        """
         table = tables.flag
         query = select(table).where(table.c.environment == environment).order_by(table.c.key).limit(limit)
         query = query.where(table.c.archived_at.is_not(None) if archived else table.c.archived_at.is_(None))
         if after is not None:
             query = query.where(table.c.key > after)
+        if keys is not None:
+            query = query.where(table.c.key.in_(keys))
         return [mapping.flag_from_row(row) for row in self.connection.execute(query).mappings()]
+
+    def outlines(self, environment: str) -> Sequence[Outline]:
+        """Those of an environment that are not archived, by key, each with where it stands."""
+        flag, decision = tables.flag, tables.decision
+        newest = _newest_rollouts(environment).subquery()
+        latest = select(decision.c.reason).where(decision.c.rollout_id == newest.c.id).order_by(decision.c.id.desc())
+        query = (
+            select(
+                flag.c.key,
+                flag.c.description,
+                flag.c.enabled,
+                newest.c.state,
+                latest.limit(1).scalar_subquery().label("reason"),
+            )
+            .select_from(flag.outerjoin(newest, newest.c.flag_key == flag.c.key))
+            .where(flag.c.environment == environment, flag.c.archived_at.is_(None))
+            .order_by(flag.c.key)
+        )
+        return [
+            Outline(
+                key=key,
+                description=description,
+                enabled=enabled,
+                state=None if state is None else State(state),
+                reason=None if reason is None else DecisionReason(reason),
+            )
+            for key, description, enabled, state, reason in self.connection.execute(query)
+        ]
 
     def stopped(self, environment: str) -> frozenset[str]:
         """The keys of those that are disabled."""
@@ -200,12 +252,12 @@ class SqlRollouts:
         rows = self.connection.execute(query).mappings()
         return {row["flag_key"]: mapping.rollout_from_row(row) for row in rows}
 
-    def newest(self, environment: str) -> Mapping[str, Rollout]:
-        """Flag key to the newest rollout of the flag."""
-        table = tables.rollout
-        newness = func.row_number().over(partition_by=table.c.flag_key, order_by=_NEWEST_FIRST)
-        ranked = select(table.c.id, newness.label("newness")).where(table.c.environment == environment).subquery()
-        query = select(table).where(table.c.id.in_(select(ranked.c.id).where(ranked.c.newness == 1)))
+    def newest(self, environment: str, *, flag_keys: Sequence[str] | None = None) -> Mapping[str, Rollout]:
+        """Flag key to the newest rollout of the flag; of these flags only where some are named."""
+        table, newest = tables.rollout, _newest_rollouts(environment).subquery()
+        query = select(table).where(table.c.id.in_(select(newest.c.id)))
+        if flag_keys is not None:
+            query = query.where(table.c.flag_key.in_(flag_keys))
         rows = self.connection.execute(query).mappings()
         return {row["flag_key"]: mapping.rollout_from_row(row) for row in rows}
 

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final, assert_never
 
-from wavegate_controller.domain.decision import DecisionReason
 from wavegate_controller.domain.errors import ControllerError, Invalid, StaleVersion
 from wavegate_controller.domain.gates import (
     ManualGate,
 )
+from wavegate_controller.domain.outline import Outline
 from wavegate_controller.domain.plan import percent
 from wavegate_controller.domain.record import RECONCILER, DecisionRecord
 from wavegate_controller.domain.rollout import WATCHED, Rollout, State
@@ -85,14 +85,14 @@ class Command:
 
 def standing(view: FlagView) -> str:
     """The one word for where a flag stands: its rollout's state, or what is more urgent than that."""
-    if not view.flag.enabled:
-        return "stopped"
-    if view.rollout is None:
-        return "none"
-    latest, state = view.rollout.latest, view.rollout.rollout.state
-    if state in WATCHED and latest is not None and latest.reason is DecisionReason.CANNOT_MEASURE:
-        return "cannot_measure"
-    return state.value
+    rollout = view.rollout
+    return Outline(
+        key=view.flag.key,
+        description=view.flag.description,
+        enabled=view.flag.enabled,
+        state=None if rollout is None else rollout.rollout.state,
+        reason=None if rollout is None or rollout.latest is None else rollout.latest.reason,
+    ).standing
 
 
 def why(view: FlagView) -> str:

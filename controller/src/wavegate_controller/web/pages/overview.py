@@ -7,6 +7,7 @@ from typing import Final
 from flask import Blueprint, render_template, request
 
 from wavegate_controller.domain.access import Permission
+from wavegate_controller.domain.outline import Outline
 from wavegate_controller.domain.passport import Stage
 from wavegate_controller.identity import here, principal
 from wavegate_controller.service import queries
@@ -43,27 +44,35 @@ def add_overview(web: Blueprint, services: Services) -> None:
 
     @web.get("/")
     def overview() -> str:
-        views = queries.overview(here(services), by=principal())
+        where = here(services)
+        every = queries.outlines(where, by=principal())
         q, alone = request.args.get("q", "")[:200].strip(), request.args.get("show", "")
         stage = request.args.get("stage", "")
-        named = [view for view in views if _has(view, q)]
-        wanted = [view for view in named if stage in ("", view.stage)]
+        named = [(each, its) for each, its in every if _has(each, q)]
+        wanted = [each for each, its in named if stage in ("", its)]
         grouped = group(wanted)
+        most = _SHOWN_ALONE if alone else _SHOWN
+        keys = {each: [one.key for one in grouped[each][:most]] for each in _TITLES if alone in ("", each)}
+        # Only what is shown is read as a whole.
+        views = queries.flag_views(where, [key for each in keys.values() for key in each], by=principal())
         shown = [
             Group(
-                id=each, title=title, views=grouped[each][: _SHOWN_ALONE if alone else _SHOWN], total=len(grouped[each])
+                id=each,
+                title=_TITLES[each],
+                views=[views[key] for key in some if key in views],
+                total=len(grouped[each]),
             )
-            for each, title in _TITLES.items()
-            if grouped[each] and alone in ("", each)
+            for each, some in keys.items()
+            if some
         ]
         return render_template(
             "web/overview.html",
             groups=shown,
-            total=len(views),
+            total=len(every),
             found=len(wanted),
             counts=[(each, title, len(grouped[each])) for each, title in _TITLES.items()],
-            stages=[(each, sum(view.stage is each for view in named)) for each in Stage]
-            if any(view.stage for view in views)
+            stages=[(each, sum(its is each for _, its in named)) for each in Stage]
+            if any(its for _, its in every)
             else (),
             stage=stage if stage in list(Stage) else "",
             q=q,
@@ -72,20 +81,20 @@ def add_overview(web: Blueprint, services: Services) -> None:
         )
 
 
-def group(views: Sequence[FlagView]) -> dict[str, list[FlagView]]:
+def group(outlines: Sequence[Outline]) -> dict[str, list[Outline]]:
     """Flags by who must do something next; the most urgent ones first."""
-    standing = {view.flag.key: sentences.standing(view) for view in views}
     urgent = sorted(
-        (view for view in views if standing[view.flag.key] in _NEEDS_A_PERSON),
-        key=lambda view: _NEEDS_A_PERSON.index(standing[view.flag.key]),
+        (each for each in outlines if each.standing in _NEEDS_A_PERSON),
+        key=lambda each: _NEEDS_A_PERSON.index(each.standing),
     )
-    moving = [view for view in views if standing[view.flag.key] in _MOVES]
-    rest = [view for view in views if standing[view.flag.key] not in (*_NEEDS_A_PERSON, *_MOVES)]
+    moving = [each for each in outlines if each.standing in _MOVES]
+    rest = [each for each in outlines if each.standing not in (*_NEEDS_A_PERSON, *_MOVES)]
     return {"urgent": urgent, "moving": moving, "rest": rest}
 
 
-def _has(view: FlagView, text: str) -> bool:
+def _has(outline: Outline, text: str) -> bool:
     """Whether it is about what somebody looks for: its key, what it is, where it stands."""
     wanted = text.casefold()
-    said = (view.flag.key, view.flag.description, sentences.words(sentences.standing(view)))
-    return any(wanted in each.casefold() for each in said)
+    return any(
+        wanted in each.casefold() for each in (outline.key, outline.description, sentences.words(outline.standing))
+    )

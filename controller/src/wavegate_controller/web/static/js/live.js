@@ -17,6 +17,7 @@ let busy = false;
 let again = false;
 let stream = null;
 let wait = FIRST_WAIT;
+let isNew = true;
 
 const main = () => document.querySelector("main");
 /** Seconds between two looks; 0 for a page that does not follow. */
@@ -42,7 +43,13 @@ function resume() {
     stream = null;
   } else if (stream === null) {
     listen();
-    refresh();
+    // What was loaded just now is looked at again in a second, lest something happened before the stream was there.
+    if (isNew) {
+      looked = performance.now() - 1000 * (period() - 1);
+    } else {
+      refresh();
+    }
+    isNew = false;
   }
 }
 
@@ -55,6 +62,9 @@ async function listen() {
       const answer = await fetch(main().dataset.feed, { signal: mine.signal, cache: "no-store" });
       if (answer.ok && answer.body) {
         wait = FIRST_WAIT;
+        if (lost === null) {
+          live();
+        }
         await read(answer.body.pipeThrough(new TextDecoderStream()).getReader());
       }
     } catch {
@@ -133,10 +143,14 @@ function show(page) {
 function reached(page) {
   lost = null;
   alarm.hidden = true;
+  live();
+  clock.dateTime = page.querySelector("[data-live-time]").dateTime;
+}
+
+function live() {
   document.body.classList.remove("is-lost");
   document.body.classList.add("is-live");
   word.textContent = "live";
-  clock.dateTime = page.querySelector("[data-live-time]").dateTime;
 }
 
 function unreached(reason) {
