@@ -15,6 +15,7 @@ from wavegate_controller.domain.errors import (
     SignInRefused,
     StaleVersion,
 )
+from wavegate_controller.domain.foresight.findings import LintRefused
 from wavegate_controller.domain.passport import Unmet
 
 _STATUS: Final[Mapping[type[ControllerError], HTTPStatus]] = {
@@ -22,6 +23,7 @@ _STATUS: Final[Mapping[type[ControllerError], HTTPStatus]] = {
     Conflict: HTTPStatus.CONFLICT,
     EventRefused: HTTPStatus.CONFLICT,
     StaleVersion: HTTPStatus.CONFLICT,
+    LintRefused: HTTPStatus.CONFLICT,
     Unmet: HTTPStatus.CONFLICT,
     Forbidden: HTTPStatus.FORBIDDEN,
     NotFound: HTTPStatus.NOT_FOUND,
@@ -45,7 +47,7 @@ class Refused:
 
 def refused(refusal: ControllerError, *fields: str) -> Refused:
     """A refusal for a form with these fields: by the field, or of the whole where the form has none that fits."""
-    status = next((code for kind, code in _STATUS.items() if isinstance(refusal, kind)), HTTPStatus.BAD_REQUEST)
+    status = status_of(refusal)
     if isinstance(refusal, Invalid):
         name = _field(refusal.field, fields)
         if name is not None:
@@ -55,6 +57,11 @@ def refused(refusal: ControllerError, *fields: str) -> Refused:
         )
     text = str(refusal)
     return Refused(problem=f"Not done: {text}.", status=status)
+
+
+def status_of(refusal: ControllerError) -> HTTPStatus:
+    """Of the answer to a form that was refused so."""
+    return next((code for kind, code in _STATUS.items() if isinstance(refusal, kind)), HTTPStatus.BAD_REQUEST)
 
 
 def errors_of(refusal: Invalid) -> Mapping[str, str]:

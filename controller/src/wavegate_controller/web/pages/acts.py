@@ -7,13 +7,9 @@ from flask import Blueprint, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 
 from wavegate_controller.domain.errors import (
-    Conflict,
     ControllerError,
-    EventRefused,
-    Forbidden,
     Invalid,
     NotFound,
-    StaleVersion,
 )
 from wavegate_controller.domain.foresight.findings import LintRefused
 from wavegate_controller.domain.transitions import REQUESTS, Event
@@ -22,17 +18,10 @@ from wavegate_controller.service import flags, reasons, rollouts
 from wavegate_controller.service.services import Services
 from wavegate_controller.service.unchanged import Unchanged, lock_rollout
 from wavegate_controller.web.pages.flag import flag_page
+from wavegate_controller.web.refusals import status_of
 from wavegate_controller.web.sentences import refused
 from wavegate_controller.web.signing import signer
 
-_STATUS = {
-    Invalid: HTTPStatus.UNPROCESSABLE_ENTITY,
-    Conflict: HTTPStatus.CONFLICT,
-    EventRefused: HTTPStatus.CONFLICT,
-    StaleVersion: HTTPStatus.CONFLICT,
-    Forbidden: HTTPStatus.FORBIDDEN,
-    LintRefused: HTTPStatus.CONFLICT,
-}
 _NOT_STARTED = "Not started: lint found what keeps the gates from doing their work. It is listed below."
 
 
@@ -86,9 +75,9 @@ def _as_seen(services: Services, rollout: str) -> Services:
 
 
 def _refuse(services: Services, key: str, refusal: ControllerError) -> ResponseReturnValue:
-    status = next((code for kind, code in _STATUS.items() if isinstance(refusal, kind)), None)
-    if status is None:
+    if isinstance(refusal, NotFound):
         raise refusal
+    status = status_of(refusal)
     said = request.form.get("comment", "")
     if isinstance(refusal, LintRefused):
         found = [each for findings in refusal.found.values() for each in findings]
