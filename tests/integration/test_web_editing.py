@@ -1,5 +1,7 @@
 """The editors as plain HTTP: nothing is saved unseen, nothing that was typed is lost, and who may do it."""
 
+from dataclasses import replace
+
 import pytest
 
 from support.database import database
@@ -80,6 +82,23 @@ def test_what_is_wrong_is_said_at_its_field_and_kept(browser, fields, field):
     assert answer.status_code == 422
     assert field in answer.text
     assert 'value="My words"' in answer.text
+
+
+def test_a_new_flag_may_be_let_off_its_stages_by_an_admin_with_a_reason(world):
+    services = replace(world.services, needs_stages=True)
+    admin, engineer = pages_for(services), pages_for(services, Role.ENGINEER)
+    typed = NEW | {"exempt": "a switch of ours"}
+
+    reviewed = admin.post("/new-flag", data=typed | {"do": "review"}).text
+    created = sent(admin, "/new-flag", reviewed, **typed, do="save")
+    refused = engineer.post("/new-flag", data=typed | {"key": "another"})
+
+    assert "--exempt 'a switch of ours'" in text_of(reviewed)
+    assert created.status_code == 303
+    (entry,) = audits.find(services, AuditFilter(action="stage.override"), limit=1, by=ADA)
+    assert (entry.note.subject, entry.note.reason) == ("answer-model", "a switch of ours")
+    assert (refused.status_code, "field-exempt-error" in refused.text) == (422, True)
+    assert "field-exempt" not in engineer.get("/new-flag").text
 
 
 def test_a_taken_key_is_refused_before_it_is_saved(world, browser):

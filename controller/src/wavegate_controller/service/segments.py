@@ -1,8 +1,9 @@
 """Conditions that an environment keeps by name, for the rules of any flag."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
+from wavegate.evaluation import AllOf, AnyOf, Condition, InSegment, Not
 from wavegate_controller.documents import SegmentDocument, segment_to_document
 from wavegate_controller.domain.access import Permission, Principal
 from wavegate_controller.domain.catalog import Segment
@@ -134,6 +135,41 @@ def get_segment(services: Services, key: str, *, by: Principal) -> Segment:
     by.require(Permission.READ, services.environment)
     with services.store.transaction() as work:
         return work.segments.get(services.environment, key)
+
+
+def uses(services: Services, *, by: Principal) -> Mapping[str, Sequence[str]]:
+    """Segment to who names it: flags, and other segments as `segment KEY`; those that nobody names are left out."""
+    by.require(Permission.READ, services.environment)
+    found: dict[str, list[str]] = {}
+    with services.store.transaction() as work:
+        conditions = [
+            (flag.key, condition)
+            for flag in work.flags.list(services.environment)
+            for condition in (
+                *(rule.condition for rule in flag.rules),
+                *([] if flag.pilot is None or flag.pilot.people.condition is None else [flag.pilot.people.condition]),
+            )
+        ]
+        conditions += [(f"segment {each.key}", each.condition) for each in work.segments.list(services.environment)]
+    for who, condition in conditions:
+        for segment in segments_in(condition):
+            if who not in found.setdefault(segment, []):
+                found[segment].append(who)
+    return found
+
+
+def segments_in(condition: Condition) -> Iterator[str]:
+    """The segments that a condition names."""
+    match condition:
+        case InSegment(name):
+            yield name
+        case AllOf(conditions) | AnyOf(conditions):
+            for inner in conditions:
+                yield from segments_in(inner)
+        case Not(inner):
+            yield from segments_in(inner)
+        case _:
+            pass
 
 
 def _stored(work: UnitOfWork, environment: str, key: str) -> Segment | None:

@@ -8,6 +8,7 @@ from flask import current_app
 _ENTRIES: Final = (
     ("Overview", "web.overview"),
     ("Portfolio", "web.portfolio"),
+    ("Segments", "web.segment_list"),
     ("Playground", "web.playground"),
     ("Clients", "web.clients"),
     ("Audit", "web.audit"),

@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from wavegate.evaluation import FULL_WEIGHT, AllOf, AnyOf, Comparison, Condition, InSegment, Not, Operator, Rule
@@ -62,10 +62,14 @@ class RuleForm:
 
 def form_of(rule: Rule) -> RuleForm:
     """The fields that give this rule."""
-    match, lines = _lines(rule.condition)
-    text = json.dumps(write_condition(rule.condition), ensure_ascii=False, indent=2) if lines is None else ""
-    serve = serve_sentence(rule.serve)
-    return RuleForm(name=rule.name or "", match=match, lines=lines or (), json=text, serve=serve)
+    return replace(condition_form(rule.condition), name=rule.name or "", serve=serve_sentence(rule.serve))
+
+
+def condition_form(condition: Condition) -> RuleForm:
+    """The fields that give this condition, and serve nothing."""
+    match, lines = _lines(condition)
+    text = json.dumps(write_condition(condition), ensure_ascii=False, indent=2) if lines is None else ""
+    return RuleForm(match=match, lines=lines or (), json=text)
 
 
 def document_of(rule: RuleForm, path: str) -> dict[str, Any]:
@@ -75,7 +79,7 @@ def document_of(rule: RuleForm, path: str) -> dict[str, Any]:
         Invalid: by its path.
     """
     named = {"name": rule.name} if rule.name else {}
-    return named | {"if": _condition(rule, path), "serve": read_serve(rule.serve, f"{path}.serve")}
+    return named | {"if": read_condition(rule, f"{path}.if"), "serve": read_serve(rule.serve, f"{path}.serve")}
 
 
 def read_serve(text: str, path: str) -> str | list[dict[str, Any]]:
@@ -133,13 +137,18 @@ def read_json(text: str, path: str) -> Any:
         raise Invalid(path, f"is no JSON: {error}", "a condition, as docs/ruleset.md has them") from None
 
 
-def _condition(rule: RuleForm, path: str) -> Any:
+def read_condition(rule: RuleForm, path: str) -> Any:
+    """The condition that the lines say, or the JSON in their place.
+
+    Raises:
+        Invalid: by its path.
+    """
     if rule.json:
-        return read_json(rule.json, f"{path}.if")
+        return read_json(rule.json, path)
     lines = [each for each in rule.lines if not each.is_empty]
     if not lines:
-        raise Invalid(f"{path}.if", "asks nothing", "one line at least: an attribute, and what it is compared with")
-    documents = [_comparison(line, f"{path}.if[{index}]") for index, line in enumerate(lines)]
+        raise Invalid(path, "asks nothing", "one line at least: an attribute, and what it is compared with")
+    documents = [_comparison(line, f"{path}[{index}]") for index, line in enumerate(lines)]
     return documents[0] if len(documents) == 1 else {rule.match: documents}
 
 

@@ -25,8 +25,8 @@ from wavegate_controller.web.refusals import Refused, refused
 from wavegate_controller.web.signing import signer
 from wavegate_controller.web.variants import MOST, Row, notes, read_rows, rows_of
 
-_FIELDS: Final = ("key", "description", "variants", "default_variant", "salt", "bucket_by")
-_EDITED: Final = _FIELDS[1:]
+_FIELDS: Final = ("exempt", "key", "description", "variants", "default_variant", "salt", "bucket_by")
+_EDITED: Final = _FIELDS[2:]
 #: What a new flag is without another word.
 _BOOLEAN: Final = {"on": True, "off": False}
 _REVIEW_FIRST: Final = "This is not what you reviewed last; look at it once more, then save."
@@ -38,6 +38,7 @@ class _Form:
 
     Attributes:
         default: number of the row that is the default variant.
+        exempt: why a new flag may scale without its stages; empty for not at all.
         version: that it was made from; 0 for a new flag.
         base: the document that it was made from.
     """
@@ -49,6 +50,7 @@ class _Form:
     salt: str = ""
     bucket_by: str = ""
     comment: str = ""
+    exempt: str = ""
     version: int = 0
     base: Mapping[str, Any] = field(default_factory=dict)
 
@@ -128,8 +130,8 @@ def _answer(services: Services, flag: Flag | None, form: _Form) -> ResponseRetur
         return _both_sides(services, flag, form)
     try:
         document = form.document()
-        _check(services, flag, form.key, document)
-        if asked == "save" and request.form.get("reviewed") == digest([form.key, document]):
+        _check(services, flag, form, document)
+        if asked == "save" and request.form.get("reviewed") == digest([form.key, form.exempt, document]):
             saved = _save(services, flag, form, document)
             return redirect(url_for("web.flag", key=saved.key), HTTPStatus.SEE_OTHER)
     except StaleVersion:
@@ -138,7 +140,7 @@ def _answer(services: Services, flag: Flag | None, form: _Form) -> ResponseRetur
         found = refused(refusal, *_FIELDS, *(f"variants[{index}]" for index in range(len(form.rows))))
         return _page(services, flag, form, _Shown(refused=found)), found.status
     problem = Refused(problem=_REVIEW_FIRST) if asked == "save" and request.form.get("reviewed") else Refused()
-    return _page(services, flag, form, _Shown(refused=problem, reviewed=digest([form.key, document])))
+    return _page(services, flag, form, _Shown(refused=problem, reviewed=digest([form.key, form.exempt, document])))
 
 
 def _both_sides(services: Services, flag: Flag, form: _Form) -> ResponseReturnValue:
@@ -155,14 +157,19 @@ def _both_sides(services: Services, flag: Flag, form: _Form) -> ResponseReturnVa
 
 def _save(services: Services, flag: Flag | None, form: _Form, document: Mapping[str, Any]) -> Flag:
     if flag is None:
-        return flags.create_flag(services, parse(FlagDocument, {"key": form.key, **document}), by=signer())
+        new = parse(FlagDocument, {"key": form.key, **document})
+        return flags.create_flag(services, new, by=signer(), exempt=form.exempt or None)
     change = parse(FlagChange, _changed(flag, document))
     return flags.change_flag(
         services, flag.key, change, by=signer(), comment=form.comment, expected_version=form.version
     )
 
 
-def _check(services: Services, flag: Flag | None, key: str, document: Mapping[str, Any]) -> None:
+def _may_exempt(services: Services) -> bool:
+    return principal().may(Permission.ADMINISTER, services.environment)
+
+
+def _check(services: Services, flag: Flag | None, form: _Form, document: Mapping[str, Any]) -> None:
     """All that can be known to be wrong before it is saved.
 
     Raises:
@@ -173,9 +180,11 @@ def _check(services: Services, flag: Flag | None, key: str, document: Mapping[st
     if flag is not None:
         parse(FlagChange, _changed(flag, document)).applied(flag, now=now)
         return
-    parse(FlagDocument, {"key": key, **document}).to_domain(environment=services.environment, now=now)
-    if any(each.key == key for each in flags.list_flags(services, by=principal())):
-        raise Conflict(f"there is a flag {key!r} already")
+    if form.exempt and not _may_exempt(services):
+        raise Invalid("exempt", "is an admin's to say", "nothing, or an admin who creates the flag")
+    parse(FlagDocument, {"key": form.key, **document}).to_domain(environment=services.environment, now=now)
+    if any(each.key == form.key for each in flags.list_flags(services, by=principal())):
+        raise Conflict(f"there is a flag {form.key!r} already")
 
 
 def _changed(flag: Flag, document: Mapping[str, Any]) -> dict[str, Any]:
@@ -206,6 +215,7 @@ def _read() -> _Form:
         salt=given.get("salt", "").strip(),
         bucket_by=given.get("bucket_by", "").strip(),
         comment=given.get("comment", "").strip(),
+        exempt=given.get("exempt", "").strip(),
         version=version_given() if "version" in given else 0,
         base=base_of(base),
     )
@@ -223,6 +233,7 @@ def _page(services: Services, flag: Flag | None, form: _Form, shown: _Shown) -> 
         errors=shown.refused.errors,
         problem=shown.refused.problem,
         reviewed=shown.reviewed,
+        may_exempt=flag is None and services.needs_stages and _may_exempt(services),
         merged=shown.merged,
         differs=changes({} if flag is None else _edited(flag), document) if document else (),
         notes=list(notes(document["variants"])) if document else (),
@@ -243,7 +254,9 @@ def _elsewhere(
         )
         words = f" --description {shlex.quote(document['description'])}" if document["description"] else ""
         command = f"wavegate flag create {shlex.quote(key)} {variants} --default {document['default_variant']}{words}"
-        return [("From a terminal", command), ("Over HTTP", curl("POST", "flags", spec)), object_]
+        exempt = {"exempt": form.exempt} if form.exempt else {}
+        command += f" --exempt {shlex.quote(form.exempt)}" if form.exempt else ""
+        return [("From a terminal", command), ("Over HTTP", curl("POST", "flags", spec | exempt)), object_]
     change = _changed(flag, document)
     return [
         ("From a terminal", as_file(f"wavegate flag change {shlex.quote(key)} -f - -m 'why'", change)),
