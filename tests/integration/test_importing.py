@@ -2,10 +2,12 @@
 
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
+import support
 from support import control_plane
 from wavegate.evaluation import compile_ruleset, evaluate
 from wavegate_controller.cli import main
@@ -105,6 +107,52 @@ def test_what_is_imported_is_applied_and_served(source, world, exported):
     who = [("bob", "NO"), ("ann", "NO"), ("bob", "SE")]
     variants = [evaluate(served, "search", key, None, {"country": country}).variant for key, country in who]
     assert variants == ["on", "off", "off"]
+
+
+#: What is left out of exports that have all the fields of real ones, and some of what only their systems have.
+LEFT_OUT = {
+    "unleash": {
+        "newCheckout: strategy 1 (flexibleRollout)",
+        "checkout.banner: strategy 1 (flexibleRollout), constraint 1",
+        "ops-kill-switch: enabled",
+        "office-only: strategy 1 (remoteAddress)",
+        "office-only: strategy 2 (gradualRolloutRandom)",
+    },
+    "launchdarkly": {
+        "new-search: rule 2",
+        "new-search: fallthrough",
+        "search-backend: rule 2",
+        "search-backend: fallthrough",
+    },
+    "growthbook": {"button-color: enabled", "aiModel: enabled", "limit: enabled"},
+    "flagd": {
+        "old: targeting",
+        "version: targeting, branch 2",
+        "version: targeting, else",
+        "myObjectFlag: state",
+    },
+}
+
+
+@pytest.mark.parametrize("source", LEFT_OUT)
+def test_a_whole_export_is_applied_once_and_says_what_it_lacks(source, world, tmp_path):
+    whole, report = Path(support.__path__[0]) / "exports" / f"{source}.json", tmp_path / "report.json"
+    options = ["--exempt", "served already", "--report", report]
+    if source != "flagd":
+        options += ["--source-environment", "production"]
+    imported = run(source, whole, *options)
+    documents = list(read_texts(imported.stdout))
+    api = control_plane.client(replace(world.services, needs_stages=True))
+
+    applied, again = (
+        api.post("/api/v1/configuration/apply", json={"documents": documents, "actor": "ada"}) for _ in range(2)
+    )
+
+    assert imported.exit_code == 0, imported.output
+    assert applied.status_code == 200, applied.json
+    assert {each["action"] for each in again.json["changes"]} == {"none"}
+    notes = json.loads(report.read_text())
+    assert {f"{each['flag']}: {each['construct']}" for each in notes if each["is_lost"]} == LEFT_OUT[source]
 
 
 def test_where_stages_are_required_who_serves_people_needs_an_exemption(world, exported):

@@ -125,9 +125,20 @@ def test_features_of_the_rest_api_are_read_for_one_environment():
     off = Asked("growthbook", {"features": [feature]}, source_environment="dev")
 
     assert asked("search", country="NO") == "on"
-    assert off.lost("search") == ["enabled: it is off at GrowthBook, and what is off has no rules here"]
+    assert off.lost("search") == ["enabled: it is off or archived at GrowthBook, and what is off has no rules here"]
     with pytest.raises(Invalid, match="expected one of dev, production"):
         Asked("growthbook", {"features": [feature]})
+
+
+def test_a_feature_that_sdks_do_not_get_is_off_and_the_others_are_read():
+    definition = {"defaultValue": False, "rules": [forced({"country": "NO"})]}
+    archived = {"id": "old", "archived": True, "environments": {"production": {"enabled": True, "rules": []}}}
+    used = {"id": "search", "environments": {"production": {"enabled": True, "definition": json.dumps(definition)}}}
+
+    asked = Asked("growthbook", {"features": [archived, used]})
+
+    assert asked("search", country="NO") == "on"
+    assert asked.lost("old") == ["enabled: it is off or archived at GrowthBook, and what is off has no rules here"]
 
 
 def test_a_feature_with_one_value_is_no_flag():

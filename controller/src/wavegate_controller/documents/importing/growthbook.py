@@ -50,14 +50,15 @@ def _of_the_rest_api(features: Sequence[Any], options: Options) -> Iterable[tupl
             raise Invalid("source environment", problem, f"one of {', '.join(sorted(environments))}")
         here = an_object(f"{key}.environments.{name}", environments[name])
         about = {"description": feature.get("description")}
-        if not here.get("enabled"):
+        # An archived feature, or one that another one switches off, is left out of what SDKs get.
+        if not here.get("enabled") or not here.get("definition"):
             yield key, {**about, "isOff": True}
             continue
         try:
             yield key, {**an_object(f"{key}.definition", json.loads(here["definition"])), **about}
-        except (KeyError, TypeError, ValueError):
+        except (TypeError, ValueError):
             raise Invalid(
-                f"{key}.environments.{name}.definition", "is missing or no JSON", "what SDKs get of the feature"
+                f"{key}.environments.{name}.definition", "is no JSON", "what SDKs get of the feature"
             ) from None
 
 
@@ -82,7 +83,7 @@ class _Feature:
         if self._feature.get("isOff"):
             draft.lose(
                 "enabled",
-                "it is off at GrowthBook, and what is off has no rules here",
+                "it is off or archived at GrowthBook, and what is off has no rules here",
                 "write its rules when it is to be on",
             )
             return draft

@@ -21,6 +21,8 @@ _NUMBERS: Final = {
 }
 _VERSIONS: Final = {"semVerEqual": "semver=", "semVerLessThan": "semver<", "semVerGreaterThan": "semver>"}
 _DATES: Final = {"before": "date<", "after": "date>"}
+#: Where a flag of the REST API keeps the names of its variations; no field of LaunchDarkly's.
+_NAMES: Final = "names of variations"
 
 
 def read(document: Mapping[str, Any], options: Options) -> Found:
@@ -63,7 +65,13 @@ def _of_an_environment(flag: Mapping[str, Any], options: Options) -> tuple[str, 
     if name is None or name not in environments:
         problem = "is not given" if name is None else f"{name!r} is not an environment of {key}"
         raise Invalid("source environment", problem, f"one of {', '.join(sorted(environments))}")
-    return key, {**flag, **an_object(f"{key}.environments.{name}", environments[name])}
+    # Each is wrapped in an object with its name; an SDK gets the bare values.
+    variations = objects(f"{key}.variations", flag.get("variations"))
+    bare = {
+        "variations": [each.get("value") for each in variations],
+        _NAMES: [each.get("name") for each in variations],
+    }
+    return key, {**flag, **bare, **an_object(f"{key}.environments.{name}", environments[name])}
 
 
 def _attribute(name: str, kind: Any) -> str:
@@ -166,11 +174,8 @@ class _Flag:
     def __init__(
         self, key: str, flag: Mapping[str, Any], segments: _Segments, known: Mapping[str, Mapping[str, Any]]
     ) -> None:
-        variations = a_list(f"flags.{key}.variations", flag.get("variations"))
-        # The REST API wraps each in an object with its name; an SDK gets the bare values.
-        wrapped = bool(variations) and all(isinstance(each, Mapping) and "_id" in each for each in variations)
-        values = [each.get("value") for each in variations] if wrapped else list(variations)
-        names = [each.get("name") for each in variations] if wrapped and not _are_booleans(values) else []
+        values = list(a_list(f"flags.{key}.variations", flag.get("variations")))
+        names = [] if _are_booleans(values) else flag.get(_NAMES, [])
         self._flag = flag
         self._segments = segments
         self._known = known
