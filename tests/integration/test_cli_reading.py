@@ -64,7 +64,7 @@ READS = {
     "events": "--after 0 --count 2",
 }
 #: They change something, follow without an end, or ask the metrics server; each has its own tests.
-OTHERS = {"apply", "login", "logout", "doctor", "estimate", "backtest", "aa", "lint", "delivery watch"}
+OTHERS = {"apply", "login", "logout", "doctor", "estimate", "backtest", "aa report", "lint", "delivery watch"}
 OTHERS |= {"drill", "rollout compare", "rollout review", "feedback export"}
 ACTS = {"create", "change", "save", "set", "add", "remove", "test", "retry", "roles", "link", "disable", "enable"}
 ACTS |= {"archive", "restore", "rotate", "revoke", "judge", "start", "promote", "approve", "reject", "pause", "resume"}

@@ -258,6 +258,10 @@ class RemoteController:
         """What the next wave will cost."""
         return self._ask("GET", f"rollouts/{_segment(reference)}/forecast")
 
+    def calibration(self, reference: str) -> Document:
+        """What an A/A rollout shows."""
+        return self._ask("GET", f"rollouts/{_segment(reference)}/calibration")
+
     def findings(self, reference: str) -> Document:
         """What lint finds in the gates of a rollout."""
         return self._ask("GET", f"rollouts/{_segment(reference)}/findings")

@@ -39,6 +39,8 @@ _VERDICT_SIGN: Final[Mapping[str, tuple[str, str]]] = {
 #: Measured, and in doubt: louder than a mere lack of data.
 _WARNING_SIGN: Final = ("!", "bold yellow")
 _TAKEN_BACK: Final = frozenset({State.ROLLED_BACK, State.CANCELLED})
+#: A design effect that stands for none: too few cohorts have been seen.
+_NOT_KNOWN: Final = 1e6
 
 
 def rollouts_table(documents: Iterable[Document]) -> RenderableType:
@@ -52,6 +54,47 @@ def rollouts_table(documents: Iterable[Document]) -> RenderableType:
             _cut(_why(document)),
         )
     return table if table.row_count else Text("no rollouts; `wavegate rollout create --help` shows how to make one")
+
+
+def calibration_text(document: Document) -> RenderableType:
+    """What an A/A rollout shows, each number beside what it should be."""
+    planned, users, requests = document["planned_share"], document["users"], document["requests"]
+    table = plain_table("of this wave", "candidate", "stable", "share", "planned")
+    for what, arms in (("users", users), ("requests", requests)):
+        if arms is None:
+            table.add_row(what, "not counted", "", "", "")
+            continue
+        share = "-" if arms["share"] is None else f"{arms['share']:.1%}"
+        should = f"{planned:.1%}" if what == "users" and planned is not None else ""
+        table.add_row(what, f"{arms['candidate']:,}", f"{arms['stable']:,}", share, should)
+    gates = plain_table("gate", "design effect", "evidence for worse")
+    for each in document["gates"]:
+        effect, evidence = (each[name] for name in ("design_effect", "evidence"))
+        gates.add_row(
+            _text(each["gate"]),
+            "not known yet" if effect is None or effect > _NOT_KNOWN else f"{effect:.2f}",
+            "-" if evidence is None else f"{evidence:.3g} : 1",
+        )
+    alarms, ratio = document["alarms"], document["sample_ratio_evidence"]
+    told = f"of {alarms['ended']} A/A rollouts that ended here, gates stopped {alarms['false_alarms']}"
+    if alarms["ended"]:
+        told += f": a rate from {alarms['at_least']:.1%} to {alarms['at_most']:.1%}"
+    return Group(
+        _text(f"{document['rollout']}, an A/A rollout, {document['state'].replace('_', ' ')}", "bold"),
+        table,
+        _text(
+            "sample ratio: " + ("nobody can say" if ratio is None else f"evidence {ratio:.3g} : 1 for a broken split")
+        ),
+        Text(),
+        gates,
+        Text(),
+        *(
+            _text(f"beside {each['flag']}: {each['share']:.1%} have both, chi-square {each['chi_square']:.1f}")
+            for each in document["beside"]
+        ),
+        _text(f"false alarms: {told}; the plan promises {alarms['promised']:.0%} at most"),
+        *(_text(f"✗ {each}", "bold red") for each in document["fails"]),
+    )
 
 
 def forecast_table(document: Document) -> RenderableType:
@@ -413,6 +456,8 @@ def _position(document: Document, now: datetime | None) -> Iterable[RenderableTy
     if not document["flag_enabled"]:
         yield Text("The flag is disabled: everybody gets its default variant, whatever stands below.", "bold red")
     variants = f" of users get {document['candidate']!r} instead of {document['stable']!r}"
+    if document.get("aa"):  # an older controller does not say
+        yield Text("A/A: both variants have the same value, so nobody is served anything new.", "cyan")
     held_out = f", but {document['hold_out']:g} % of all are held out" if document["hold_out"] else ""
     yield Text.assemble((f"{document['percent']:g} %", "bold"), variants, held_out)
     wave = document["wave"]

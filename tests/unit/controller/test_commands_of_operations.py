@@ -59,6 +59,7 @@ COMMANDS = {
     "list_clients": "delivery clients",
     "change_environment": "environment set",
     "show_status": "status",
+    "calibrate_rollout": "aa report",
 }
 
 

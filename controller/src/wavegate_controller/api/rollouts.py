@@ -22,12 +22,14 @@ from wavegate_controller.api.reading import (
 )
 from wavegate_controller.documents import decision_to_document, rollout_to_document
 from wavegate_controller.documents.outlooks import (
+    calibration_to_document,
     comparison_to_document,
     findings_to_documents,
     forecast_to_document,
 )
 from wavegate_controller.documents.plans import weight_of
 from wavegate_controller.documents.shown import (
+    CalibrationShown,
     ComparisonShown,
     DecisionShown,
     LintShown,
@@ -41,7 +43,7 @@ from wavegate_controller.domain.errors import Conflict, EventRefused, Invalid, N
 from wavegate_controller.domain.foresight.findings import LintRefused
 from wavegate_controller.domain.transitions import REQUESTS, Event
 from wavegate_controller.domain.verdict import VerdictKind
-from wavegate_controller.service import dry_runs, linted, queries, reasons, reviews
+from wavegate_controller.service import calibration, dry_runs, linted, queries, reasons, reviews
 from wavegate_controller.service import rollouts as service
 from wavegate_controller.service.linting import gates_without_findings
 from wavegate_controller.service.queries import RolloutView
@@ -135,6 +137,14 @@ def forecast_rollout(services: Services, by: Principal, reference: str) -> Respo
     """An hour of it beside stable, going by what this wave has counted at its latest look."""
     view = queries.rollout_view(services, reference, by=by)
     return forecast_to_document(view.rollout, queries.forecast_of(services, view))
+
+
+@rollouts.get(
+    "/rollouts/{reference}/calibration", "Say what an A/A rollout shows", answer=CalibrationShown, problems=[Conflict]
+)
+def calibrate_rollout(services: Services, by: Principal, reference: str) -> ResponseReturnValue:
+    """Shares, sample ratio, independence, design effect and false alarms; of a rollout between equal values."""
+    return calibration_to_document(calibration.calibrate(services, reference, by=by))
 
 
 @rollouts.get("/rollouts/{reference}/review", "Show the review of a wave", answer=ReviewShown, problems=[Conflict])
@@ -303,6 +313,7 @@ def rollout_shown(view: RolloutView) -> dict[str, Any]:
         latest=view.latest,
         moved=view.moved,
         flag_enabled=view.flag_enabled,
+        is_aa=view.is_aa,
         guardrail=view.guardrail,
         delivered=view.delivered,
     )

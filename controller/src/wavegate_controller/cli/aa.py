@@ -13,10 +13,15 @@ from rich.table import Table
 from rich.text import Text
 
 from wavegate_controller.cli.estimate import DurationType
-from wavegate_controller.cli.history import Source, asks_prometheus, read_rollout
+from wavegate_controller.cli.findings import despite, in_spite
+from wavegate_controller.cli.history import Source, asks_prometheus, read_rollout, read_text
+from wavegate_controller.cli.rollout import spelled_out
+from wavegate_controller.cli.session import Session, signed, speaks_to_controller
 from wavegate_controller.clock import SystemClock
+from wavegate_controller.documents import RolloutDocument, parse_text
 from wavegate_controller.documents.duration import format_duration
 from wavegate_controller.domain.errors import Invalid
+from wavegate_controller.domain.foresight.calibration import DEPENDENT, TWIN
 from wavegate_controller.domain.foresight.independence import Overlap, overlap
 from wavegate_controller.domain.foresight.outlook import at_least, at_most
 from wavegate_controller.domain.foresight.relabelling import HALVES, OTHERS, by_cohorts
@@ -24,13 +29,13 @@ from wavegate_controller.domain.foresight.replayed import Backtested
 from wavegate_controller.domain.foresight.supposed import draft
 from wavegate_controller.domain.plan import Plan
 from wavegate_controller.domain.rollout import State
+from wavegate_controller.domain.transitions import Event
 from wavegate_controller.providers.past import Past
 from wavegate_controller.service.backtest import backtest, replayable
 from wavegate_controller.service.traffic import Measured, measure_traffic
+from wavegate_controller.terminal import calibration_text, rollout_panel
 
 _FAILED: Final = 5
-#: Above it, one pair of flags in a thousand that are independent.
-_DEPENDENT: Final = 10.8
 #: How much traffic is measured at most: raw samples of longer times are many.
 _MEASURED: Final = timedelta(hours=6)
 
@@ -64,10 +69,10 @@ class _Found:
     def fails(self) -> bool:
         """Whether there are more false alarms than the plan promises, beyond chance, or flags depend on one another."""
         too_many = bool(self.rollouts) and at_least(self.alarms, self.rollouts) > self.plan.guardrail.alpha
-        return too_many or any(each.chi_square > _DEPENDENT for each in self.overlaps)
+        return too_many or any(each.chi_square > DEPENDENT for each in self.overlaps)
 
 
-@click.command
+@click.group(invoke_without_command=True)
 @click.option("-f", "--file", type=click.File(encoding="utf-8"), help="A rollout document, YAML or JSON; - for stdin.")
 @click.option("--flag", metavar="KEY", help="Instead of a file: the flag, with the default plan.")
 @click.option("--over", type=DurationType(), default="7d", show_default=True, help="How far back.")
@@ -89,8 +94,11 @@ def aa(
     """Calibrate a plan on traffic without a candidate: does it raise no more false alarms than it promises?
 
     Half of stable's users play the candidate, told apart by their cohorts, in four ways; rollouts follow one another
-    over the time. Ends with 5 where there are more false alarms than promised, beyond chance.
+    over the time. Ends with 5 where there are more false alarms than promised, beyond chance. `start` has the plan run
+    on real traffic instead, between two variants of one value, and `report` says what that shows.
     """
+    if click.get_current_context().invoked_subcommand is not None:
+        return
     document, plan = read_rollout(file, flag)
     plan, variant, now = replayable(plan), stable or document.stable or "off", SystemClock().now()
     if not plan.compared:
@@ -114,6 +122,74 @@ def aa(
         Console(highlight=False).print(_shown(found))
     if found.fails:
         raise click.exceptions.Exit(_FAILED)
+
+
+@aa.command
+@click.argument("flag")
+@click.option("-f", "--file", type=click.File(encoding="utf-8"), help="A rollout document whose plan it takes.")
+@click.option("--template", metavar="NAME", help="Instead of a file: a plan that the environment keeps by name.")
+@despite
+@signed
+@speaks_to_controller
+def start(
+    session: Session,
+    *,
+    flag: str,
+    file: TextIO | None,
+    template: str | None,
+    despite_lint: str,
+    name: str | None,
+    comment: str,
+) -> None:
+    """Start a rollout between two variants of one value.
+
+    On real traffic. What everybody is served now gets a twin, a variant of the same value, whose users are counted
+    apart.
+    """
+    if file is not None and template is not None:
+        raise click.UsageError("give either -f or --template")
+    plan = {} if template is None else {"template": template}
+    if file is not None:
+        document = spelled_out(parse_text(RolloutDocument, read_text(file)))
+        plan = {name: value for name, value in document.items() if name in ("plan", "template")}
+    actor, why = session.signature(name), comment or f"A/A of {flag}: nobody is served anything new"
+    twin = _twin(session, flag, actor=actor, comment=why)
+    created = session.controller.create_rollout({"flag": flag, "candidate": twin} | plan, actor=actor)
+    started = session.controller.act(created["id"], Event.START, actor=actor, comment=why, **in_spite(despite_lint))
+    session.show(started, rollout_panel(started, now=SystemClock().now()))
+
+
+@aa.command
+@click.argument("reference")
+@speaks_to_controller
+def report(session: Session, reference: str) -> None:
+    """What an A/A rollout shows of plan, split and counters.
+
+    Ends with 5 where something is not as it should be, beyond chance.
+    """
+    document = session.controller.calibration(reference)
+    session.show(document, calibration_text(document))
+    if document["fails"]:
+        raise click.exceptions.Exit(_FAILED)
+
+
+def _twin(session: Session, key: str, *, actor: str | None, comment: str) -> str:
+    """Another variant of the value that everybody is served; made where there is none."""
+    flag = session.controller.flag(key)
+    served = flag["default_variant"]
+    for rollout in session.controller.rollouts(key):
+        if rollout["started_at"]:
+            served = rollout["candidate" if rollout["state"] == State.COMPLETED else "stable"]
+            break
+    variants = flag["variants"]
+    value = json.dumps(variants[served], sort_keys=True)
+    for variant, other in variants.items():
+        if variant != served and json.dumps(other, sort_keys=True) == value:
+            return str(variant)
+    twin = f"{served}{TWIN}"
+    change = {"variants": variants | {twin: variants[served]}, "comment": comment}
+    session.controller.change_flag(key, change, actor=actor)
+    return twin
 
 
 def _shown(found: _Found) -> RenderableType:
@@ -143,7 +219,7 @@ def _shown(found: _Found) -> RenderableType:
 
 
 def _beside(flag: str, each: Overlap) -> str:
-    word = "independent" if each.chi_square <= _DEPENDENT else "NOT independent"
+    word = "independent" if each.chi_square <= DEPENDENT else "NOT independent"
     return (
         f"beside {each.other}: {each.share:.1%} of the half that has {flag} has it, too, "
         f"chi-square {each.chi_square:.1f}: {word}"

@@ -85,7 +85,7 @@ def create(  # noqa: PLR0913 - one argument for each option
             raise click.UsageError(
                 "--candidate, --waves, --bake and --template go with --flag; the file says them itself"
             )
-        document = _spelled_out(_read(file))
+        document = spelled_out(_read(file))
     else:
         if template and (waves or bake):
             raise click.UsageError("--template is a whole plan: leave out --waves and --bake")
@@ -122,7 +122,7 @@ def _plan_of(document: RolloutDocument, rollout: Mapping[str, Any]) -> dict[str,
     for field in document.model_fields_set & {"flag", "candidate", "stable"}:
         if (said := getattr(document, field)) != rollout[field]:
             raise Misused(f"{field} is {said!r} in the file, but {rollout[field]!r} in rollout {rollout['id']}")
-    return {name: value for name, value in _spelled_out(document).items() if name in ("plan", "template")}
+    return {name: value for name, value in spelled_out(document).items() if name in ("plan", "template")}
 
 
 @rollout.command("list")
@@ -281,7 +281,7 @@ def _read(file: TextIO) -> RolloutDocument:
     return parse_text(RolloutDocument, text)
 
 
-def _spelled_out(document: RolloutDocument) -> dict[str, Any]:
+def spelled_out(document: RolloutDocument) -> dict[str, Any]:
     """With every default."""
     plan = plan_to_document(document.plan_to_domain())
     given = document.model_dump(exclude={"plan"}, exclude_none=True)

@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 from wavegate_controller.domain.forecast import Forecast
+from wavegate_controller.domain.foresight.calibration import Arms, Calibration
 from wavegate_controller.domain.foresight.dry_run import Compared, counted
 from wavegate_controller.domain.foresight.findings import Finding
 from wavegate_controller.domain.foresight.outlook import Outlook, Spell, WaveOutlook
@@ -38,6 +39,33 @@ def outlook_to_document(flag: str, traffic: Traffic, found: Outlook) -> dict[str
         },
         "advice": list(found.advice),
     }
+
+
+def calibration_to_document(found: Calibration) -> dict[str, Any]:
+    """What an A/A rollout shows."""
+    low, high = found.alarm_rate or (None, None)
+    return {
+        "rollout": found.rollout.id,
+        "state": found.rollout.state.value,
+        "planned_share": found.planned,
+        "users": None if found.users is None else _arms(found.users),
+        "requests": _arms(found.requests),
+        "sample_ratio_evidence": found.mismatch,
+        "gates": [asdict(each) for each in found.gates],
+        "beside": [{"flag": each.other, "share": each.share, "chi_square": each.chi_square} for each in found.overlaps],
+        "alarms": {
+            "ended": found.ended,
+            "false_alarms": found.alarms,
+            "at_least": low,
+            "at_most": high,
+            "promised": found.promised,
+        },
+        "fails": list(found.fails),
+    }
+
+
+def _arms(arms: Arms) -> dict[str, Any]:
+    return {"candidate": arms.candidate, "stable": arms.stable, "share": arms.share}
 
 
 def findings_to_documents(subject: str, findings: Sequence[Finding]) -> list[dict[str, Any]]:

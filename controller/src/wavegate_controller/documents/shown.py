@@ -188,6 +188,7 @@ class RolloutShown(Shown):
     percent: float = Field(description="Share of the users that get the candidate, while the flag is enabled.")
     hold_out: float
     flag_enabled: bool
+    aa: bool = Field(description="Both variants have the same value: nobody is served anything new.")
     wave: WaveShown | None
     approvals: ApprovalsShown | None = Field(description="While it awaits approval.")
     pin: PinShown | None
@@ -386,6 +387,55 @@ class NextWaveShown(Shown):
     high_requests: float | None
     users: MoreUsersShown | None = Field(description="Null where the metrics server has not counted them.")
     extras: list[ExtraShown]
+
+
+class ArmsShown(Shown):
+    """How many there were in this wave."""
+
+    candidate: int
+    stable: int
+    share: float | None = Field(description="The candidate's.")
+
+
+class GateCalibrationShown(Shown):
+    """One gate that compares."""
+
+    gate: str
+    design_effect: float | None = Field(description="By how much outcomes come in clumps.")
+    evidence: float | None = Field(description="As odds, that the candidate is worse, though it is the same.")
+
+
+class OverlapShown(Shown):
+    """Another flag whose users are split at the same time."""
+
+    flag: str
+    share: float = Field(description="Of the users in one half, who are in the other flag's half, too; about 0.5.")
+    chi_square: float
+
+
+class AlarmsShown(Shown):
+    """How often A/A rollouts of the environment were stopped by a gate."""
+
+    ended: int
+    false_alarms: int
+    at_least: float | None = Field(description="Lower end of the rate, with 95 % confidence.")
+    at_most: float | None = Field(description="Upper end.")
+    promised: float
+
+
+class CalibrationShown(Shown):
+    """What an A/A rollout shows."""
+
+    rollout: str
+    state: State
+    planned_share: float | None
+    users: ArmsShown | None = Field(description="Null where the metrics server has not counted them.")
+    requests: ArmsShown
+    sample_ratio_evidence: float | None = Field(description="As odds, that users are not split as planned.")
+    gates: list[GateCalibrationShown]
+    beside: list[OverlapShown]
+    alarms: AlarmsShown
+    fails: list[str] = Field(description="What is not as it should be, beyond chance.")
 
 
 class WishShown(Shown):

@@ -19,6 +19,7 @@ def rollout_to_document(
     latest: DecisionRecord | None,
     moved: DecisionRecord | None,
     flag_enabled: bool,
+    is_aa: bool,
     guardrail: Assessment | None = None,
     delivered: DeliveredRevision | None = None,
 ) -> dict[str, Any]:
@@ -38,6 +39,7 @@ def rollout_to_document(
         "percent": percent(rollout.weight),
         "hold_out": percent(rollout.hold_out),
         "flag_enabled": flag_enabled,
+        "aa": is_aa,
         "wave": _wave_to_document(rollout),
         "approvals": _approvals_to_document(rollout),
         "pin": rollout.pin and _pin_to_document(rollout.pin),

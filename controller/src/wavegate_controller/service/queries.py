@@ -10,6 +10,7 @@ from wavegate_controller.domain.delivery import DeliveredRevision
 from wavegate_controller.domain.errors import NotFound
 from wavegate_controller.domain.flag import Flag
 from wavegate_controller.domain.forecast import Forecast, forecast
+from wavegate_controller.domain.foresight.calibration import is_aa
 from wavegate_controller.domain.guardrail import Assessment, explain
 from wavegate_controller.domain.measurement import Measurement
 from wavegate_controller.domain.outline import Outline
@@ -38,6 +39,7 @@ class RolloutView:
         latest: the newest decision, a hold included; its verdicts are the gates as they stand.
         moved: the newest decision that changed anything: who or what moved it, and when.
         flag_enabled: False while the emergency stop overrides the rollout.
+        is_aa: both variants have the same value, so that nobody is served anything new.
         guardrail: the comparison of candidate and stable now, with intervals and forecasts; None where nobody asked
             for one rollout alone, where nothing is watched, and where no gate compares.
     """
@@ -46,6 +48,7 @@ class RolloutView:
     latest: DecisionRecord | None
     moved: DecisionRecord | None
     flag_enabled: bool
+    is_aa: bool = False
     guardrail: Assessment | None = None
     delivered: DeliveredRevision | None = None
 
@@ -320,6 +323,7 @@ def _flag_views(services: Services, work: UnitOfWork, flags: Sequence[Flag]) -> 
                 latest=latest.get(rollout.id),
                 moved=moved.get(rollout.id),
                 flag_enabled=flag.enabled,
+                is_aa=is_aa(flag, rollout),
             ),
             stage=_stage(services, stages.get(flag.key)),
         )
@@ -349,6 +353,7 @@ def _rollout_view(work: UnitOfWork, rollout: Rollout) -> RolloutView:
         latest=next(iter(work.decisions.list(rollout.id, limit=1)), None),
         moved=next(iter(work.decisions.list(rollout.id, limit=1, moves_only=True)), None),
         flag_enabled=flag.enabled,
+        is_aa=is_aa(flag, rollout),
     )
 
 
