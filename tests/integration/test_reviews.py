@@ -96,7 +96,12 @@ def test_a_review_shows_gates_beside_their_limits_incidents_words_and_the_next_w
     assert [each["kind"] for each in review["incidents"]] == ["cannot_measure"]
     assert [each["comment"] for each in review["comments"]] == ["too <b>long</b>"]
     assert review["answers"] == [{"variant": "on", "up": 0, "down": 1}, {"variant": "off", "up": 0, "down": 0}]
+    # All numbers that this metrics server is asked for are 0.3.
     assert (review["next"]["percent"], review["next"]["users"]["seen"]) == (50.0, 0.3)
+    assert [(each["variant"], each["down"], each["requests"]) for each in review["thumbs"]] == [
+        ("on", 0.3, 0.3),
+        ("off", 0.3, 0.3),
+    ]
     assert review["approvals"] == {"needed": 2, "given": []}
 
 

@@ -83,6 +83,11 @@ def _incidents(incidents: Sequence[Document]) -> Iterator[str]:
 def _feedback(review: Document) -> Iterator[str]:
     yield "## Feedback"
     yield ""
+    for each in review.get("thumbs", ()):
+        yield f"- {_plain(each['variant'])}: {told_thumbs(each)}"
+    yield ""
+    yield "Kept one by one:"
+    yield ""
     for each in review["answers"]:
         yield f"- {_plain(each['variant'])}: {told_answers(each)}"
     if review["comments"]:
@@ -93,6 +98,15 @@ def _feedback(review: Document) -> Iterator[str]:
     if review["further_comments"]:
         yield f"- and {review['further_comments']} more"
     yield ""
+
+
+def told_thumbs(thumbs: Document) -> str:
+    """How many, and among how many requests."""
+    share = 100 * thumbs["down"] / thumbs["requests"]
+    return (
+        f"{share:.3g} % of requests with a thumbs down; {thumbs['down']:,.0f} down and {thumbs['up']:,.0f} up among "
+        f"{thumbs['requests']:,.0f}"
+    )
 
 
 def told_answers(answers: Document) -> str:

@@ -1,6 +1,7 @@
 """The review of a wave as a document: what the API shows, what a decision keeps, what pages and texts are made of."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from typing import Any, Final
 
 from wavegate_controller.documents.outlooks import forecast_to_document
@@ -36,6 +37,7 @@ def review_to_document(review: Review) -> dict[str, Any]:
         "judged_at": review.judged_at and review.judged_at.isoformat(),
         "judged_by": review.judged_by,
         "incidents": [_incident(each) for each in review.incidents],
+        "thumbs": [asdict(each) for each in review.thumbs],
         "answers": [{"variant": each.variant, "up": each.up, "down": each.down} for each in review.answers],
         "comments": [_comment(each) for each in review.comments],
         "further_comments": review.further,

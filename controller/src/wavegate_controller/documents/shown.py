@@ -701,6 +701,15 @@ class IncidentShown(Shown):
     by: str
 
 
+class ThumbsShown(Shown):
+    """Thumbs in this wave, whoever counted them, and the requests that they are among."""
+
+    variant: str
+    up: float
+    down: float
+    requests: float
+
+
 class AnswersShown(Shown):
     """Answers that are kept one by one; the thumbs that apps count themselves are in their counters."""
 
@@ -758,6 +767,7 @@ class ReviewShown(Shown):
     judged_at: datetime | None = Field(description="When the gates said so.")
     judged_by: int | None = Field(description="Id of the decision that they said so for.")
     incidents: list[IncidentShown] = Field(description="Oldest first.")
+    thumbs: list[ThumbsShown] = Field(description="By variant; empty where the metrics server does not say.")
     answers: list[AnswersShown]
     comments: list[CommentShown] = Field(description="The newest hundred, the newest first.")
     further_comments: int

@@ -282,6 +282,16 @@ class Answers:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Thumbs:
+    """What people said about a variant among so many requests, as it is counted."""
+
+    variant: str
+    up: float
+    down: float
+    requests: float
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Review:
     """A wave as whoever decides sees it.
 
@@ -290,6 +300,7 @@ class Review:
         plan: as a document.
         judged_at: when the gates said so; None before the first look.
         judged_by: id of the decision that it was for.
+        thumbs: of both variants, as the metrics server has them; empty where it was not asked, or does not say.
         answers: of both variants.
         comments: the newest, the newest first.
         further: how many comments there are beside those.
@@ -310,6 +321,7 @@ class Review:
     costs: tuple[Cost, ...]
     next: Forecast | None
     at: datetime
+    thumbs: tuple[Thumbs, ...] = ()
 
     @property
     def number(self) -> int:

@@ -1,6 +1,7 @@
 """The review of a wave, as somebody wants to see it: of the present wave as it is, of a past one as it was seen."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from wavegate_controller.documents.reviews import decided_to_document, review_to_document, with_words
@@ -12,7 +13,7 @@ from wavegate_controller.domain.rollout import WATCHED, Rollout
 from wavegate_controller.ports import UnitOfWork
 from wavegate_controller.service.reviewing import find_stay, read_review
 from wavegate_controller.service.services import Services
-from wavegate_controller.service.traffic import users_seen
+from wavegate_controller.service.traffic import thumbs_seen, users_seen
 
 
 def get_review(
@@ -48,10 +49,14 @@ def get_review(
         if left_by is not None and left_by.review is not None:
             shown = _as_seen(work, rollout, left_by, decided_in(stay))
             return {**shown, "wave": {**shown["wave"], "until": left_by.at.isoformat()}}
+        if stay.until is not None or rollout.state not in WATCHED:
+            return review_to_document(read_review(work, rollout, stay, now=now))
     # The metrics server is asked while no transaction is open.
-    users = users_seen(services.provider, rollout, at=now) if stay.until is None and rollout.state in WATCHED else None
+    users = users_seen(services.provider, rollout, at=now)
+    thumbs = thumbs_seen(services.provider, rollout, since=stay.since, at=now)
     with services.store.transaction() as work:
-        return review_to_document(read_review(work, rollout, stay, now=now, users=users))
+        review = read_review(work, rollout, stay, now=now, users=users)
+    return review_to_document(replace(review, thumbs=thumbs))
 
 
 def _as_seen(

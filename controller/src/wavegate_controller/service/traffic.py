@@ -1,7 +1,7 @@
 """What a flag's counters say of its traffic: read as the reconciler reads them, for a plan that did not begin yet."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import reduce
@@ -29,6 +29,7 @@ from wavegate_controller.domain.gates import ComparedGate, ErrorRateGate, ValueG
 from wavegate_controller.domain.measurement import Broken, BrokenReason, Cursor, Series, Value
 from wavegate_controller.domain.plan import Plan
 from wavegate_controller.domain.promql import escape, matchers
+from wavegate_controller.domain.review import Thumbs
 from wavegate_controller.domain.rollout import Rollout
 from wavegate_controller.ports import MetricProvider
 from wavegate_controller.service.counting import without
@@ -37,6 +38,12 @@ from wavegate_controller.service.measure import needs_of
 _SHORTEST: Final = timedelta(minutes=1)
 #: Fewer requests say nothing of a base rate.
 _FEW: Final = 100
+#: What is counted of thumbs: up, down, and the requests that they are among.
+_THUMBS: Final[Sequence[tuple[str, Mapping[str, str]]]] = (
+    (VALUE_METRIC, {"kind": "thumbs_up"}),
+    (BAD_METRIC, {"kind": "thumbs_down"}),
+    (REQUESTS_METRIC, {}),
+)
 
 
 class NotAnswered(Invalid):
@@ -67,12 +74,38 @@ def users_seen(provider: MetricProvider, rollout: Rollout, *, at: datetime) -> f
     """
     if rollout.started_at is None or at <= rollout.started_at:
         return None
-    scope = matchers({"flag": rollout.flag_key, "variant": rollout.candidate})
-    # What a controller counted for its other environments has their name; any other series has none.
-    scope += f',environment=~"|{escape(re.escape(rollout.environment))}"'
+    scope = _scope(rollout, {"flag": rollout.flag_key, "variant": rollout.candidate})
     seconds = max(round((at - rollout.started_at).total_seconds()), 60)
     answer = provider.query(f"sum(increase({EXPOSED_METRIC}{{{scope}}}[{seconds}s]))", at=at)
     return answer.value if isinstance(answer, Value) else None
+
+
+def thumbs_seen(provider: MetricProvider, rollout: Rollout, *, since: datetime, at: datetime) -> tuple[Thumbs, ...]:
+    """What people said with their thumbs about candidate and stable since then; nothing where nobody can say."""
+    seconds = max(round((at - since).total_seconds()), 1)
+    found = []
+    for variant in (rollout.candidate, rollout.stable):
+        counted = []
+        for metric, kind in _THUMBS:
+            series = f"{metric}{{{_scope(rollout, {'flag': rollout.flag_key, 'variant': variant, **kind})}}}"
+            # `increase` misses what a counter began with, and the first thumb of all begins one.
+            answer = provider.query(
+                f"(sum(increase({series}[{seconds}s])) or vector(0))"
+                f" + (sum(min_over_time({series}[{seconds}s]) unless ({series} offset {seconds}s)) or vector(0))",
+                at=at,
+            )
+            if not isinstance(answer, Value):
+                return ()
+            counted.append(answer.value)
+        up, down, requests = counted
+        if requests:
+            found.append(Thumbs(variant=variant, up=up, down=down, requests=requests))
+    return tuple(found)
+
+
+def _scope(rollout: Rollout, labels: Mapping[str, str]) -> str:
+    # What a controller counted for its other environments has their name; any other series has none.
+    return f'{matchers(labels)},environment=~"|{escape(re.escape(rollout.environment))}"'
 
 
 def measure_traffic(
