@@ -1,23 +1,29 @@
 """The review of a wave: read, signed by what was read, kept as it was seen."""
 
 import json
+from contextlib import closing
+from dataclasses import replace
 
 import pytest
+from prometheus_client import Counter
 
 from support import control_plane
 from support.pages import pages_for, text_of
 from support.people import person
+from wavegate_controller.clock import SystemClock
+from wavegate_controller.documents import RolloutDocument, parse
 from wavegate_controller.domain.access import EVERYWHERE, Role
 from wavegate_controller.domain.answers import FeedbackAnswer, Source
 from wavegate_controller.domain.audit import AuditFilter
 from wavegate_controller.domain.errors import Conflict, Invalid, NotFound
 from wavegate_controller.domain.transitions import Event
+from wavegate_controller.providers import PrometheusProvider
 from wavegate_controller.service.audits import verify_store
 from wavegate_controller.service.explain import explain_decision
 from wavegate_controller.service.feedback import erase_comment, keep
 from wavegate_controller.service.reconcile import reconcile
 from wavegate_controller.service.reviews import get_review
-from wavegate_controller.service.rollouts import act
+from wavegate_controller.service.rollouts import act, create_rollout
 
 FLAG = "ai-summaries"
 ROLLOUT = f"{FLAG}:1"
@@ -252,3 +258,44 @@ def test_the_page_offers_nothing_to_sign_to_who_may_not(waiting):
     assert viewer.post(f"/flags/{FLAG}/review/approve", data={"rollout": ROLLOUT, "comment": "x"}).status_code == 403
     assert viewer.post(f"/flags/{FLAG}/review/promote", data={}).status_code == 404
     assert viewer.get(f"/flags/{FLAG}/review?wave=0").status_code == 404
+
+
+@pytest.mark.slow
+def test_a_wave_that_a_real_prometheus_measured_is_reviewed_and_signed(tmp_path, prometheus, start_app):
+    flag = "review-of-prometheus"
+    waves = [
+        {"percent": 25, "bake": "100ms", "target": "100ms", "approval": "manual"},
+        {"percent": 50, "bake": "1h"},
+        {"percent": 100, "bake": "1h"},
+    ]
+    plan = {"gates": [{"type": "error_rate"}], "guardrail": {"cohorts": 1}, "interval": "1s", "waves": waves}
+    with control_plane.world(tmp_path) as world, closing(PrometheusProvider(prometheus.url, timeout=5)) as provider:
+        world.services = replace(world.services, clock=SystemClock(), provider=provider)
+        world.flag(flag, variants={"new": 1, "old": 0}, default_variant="old")
+        document = parse(RolloutDocument, {"flag": flag, "candidate": "new", "plan": plan})
+        rollout = create_rollout(world.services, document, by=person("anna"))
+        act(world.services, rollout.id, Event.START, by=person("anna"))
+        app = start_app(flag=flag)
+        for _ in range(5):
+            app.count("new", requests=60)
+            app.count("old", requests=240, errors=1)
+            app.wait_scraped()
+            reconcile(world.services, rollout.id)
+        # The first thumbs of a process begin a counter, which no rate would see.
+        registry, app.registry = app.registry, None
+        thumbs = Counter("wavegate_value_total", "Values", ["flag", "variant", "kind"], registry=registry)
+        thumbs.labels(flag, "new", "thumbs_up").inc(7)
+        app.registry = registry
+        app.wait_scraped()
+        client = control_plane.client(world.services)
+
+        review = client.get(f"/api/v1/rollouts/{flag}/review").json
+        signed = client.post(
+            f"/api/v1/rollouts/{flag}/approve", json={"actor": "ada", "comment": "fine", "review": review["digest"]}
+        )
+
+    new, old = review["thumbs"]
+    assert (new["variant"], new["up"], new["down"], old["up"]) == ("new", 7, 0, 0)
+    assert (new["requests"] > 0, old["requests"] > 0) == (True, True)
+    assert [each["verdict"] for each in review["gates"]] == ["pass"]
+    assert (signed.status_code, signed.json["percent"]) == (200, 50)
