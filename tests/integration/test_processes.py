@@ -4,11 +4,13 @@ import signal
 import socket
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import pytest
 import requests
 
 from support.controllers import ControllerProcess
+from support.data_plane import following
 from support.database import sqlite_url
 from support.live_controller import WAVEGATE, environment
 from support.waiting import wait_until
@@ -81,6 +83,38 @@ def test_each_process_plays_its_role_and_what_one_commits_all_others_serve(postg
 
     assert answered == [[200, 200, 200, 404], [200, 200, 404, 200], [200, 200, 404, 404]]
     assert created.status_code == 201
+
+
+@pytest.mark.slow
+def test_a_key_that_is_revoked_at_one_process_ends_its_streams_at_all_others(postgres_url):
+    with (
+        ControllerProcess(postgres_url, WAVEGATE_ROLE="control") as control,
+        ControllerProcess(postgres_url, WAVEGATE_ROLE="data") as data,
+    ):
+        keys = f"{control.wait_ready().url}/api/v1/keys"
+        address = SimpleNamespace(port=int(data.wait_ready().url.rpartition(":")[2]))
+        made = [requests.post(keys, json={"name": name}, timeout=10).json() for name in ("shop", "till")]
+        wait_until(
+            lambda: all(
+                requests.get(
+                    f"{data.url}/sdk/v1/ruleset", headers={"Authorization": f"Bearer {each['secret']}"}, timeout=10
+                ).ok
+                for each in made
+            )
+        )
+        with (
+            following(address, key=made[0]["secret"]) as revoked,
+            following(address, key=made[1]["secret"]) as kept,
+        ):
+            revoked.next()
+            ended = requests.post(f"{keys}/{made[0]['credential']['id']}/revoke", json={}, timeout=10)
+            cut = revoked.read_to_end()
+            requests.post(f"{control.url}/api/v1/flags", json={"key": "ai-summaries"}, timeout=10).raise_for_status()
+            while "ai-summaries" not in kept.body.decode():
+                kept.next()
+
+    assert ended.ok
+    assert cut
 
 
 def test_processes_that_start_at_once_on_an_empty_postgres_all_begin(postgres):
