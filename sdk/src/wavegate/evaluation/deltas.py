@@ -82,7 +82,7 @@ def _change(ruleset: dict[str, Any], part: str, changes: dict[str, Any]) -> None
 
 def _is_same(one: Any, other: Any) -> bool:
     """As text: to Python 1, 1.0 and True are equal."""
-    return one == other and _canonical(one) == _canonical(other)
+    return one == other and repr(one) == repr(other)
 
 
 def _canonical(value: Any) -> bytes:
