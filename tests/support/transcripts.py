@@ -34,7 +34,7 @@ from wavegate_controller.demo.prometheus import find_prometheus
 PORTS = (8080, 8081, 8000, 9090)
 #: What the directory of a page is called in it.
 HOME = "/home/ada/try"
-_PATIENCE = 180.0
+_PATIENCE = 300.0
 _SERVE, _SERVES = "wavegate serve --open 2> controller.log &", "wavegate status"
 _MARK = "--- this command ended with"
 
