@@ -37,13 +37,17 @@ def refused(line: str) -> str | None:
     """What click would say of the command's options and arguments, if it read them."""
     _, *words = shlex.split(line)
     command: click.Command = cli.main
-    while isinstance(command, click.Group):
-        found = command.get_command(click.Context(command), words[0]) if words else None
-        if found is None:
-            return None if words in ([], ["--help"]) else f"there is no command {words[0]!r}"
-        command, words = found, words[1:]
-    context = click.Context(command)
     try:
+        while isinstance(command, click.Group):
+            # Its own options end where the name of a command begins.
+            _, words, _ = command.make_parser(click.Context(command)).parse_args(words)
+            if not words:
+                return None
+            found = command.get_command(click.Context(command), words[0])
+            if found is None:
+                return f"there is no command {words[0]!r}"
+            command, words = found, words[1:]
+        context = click.Context(command)
         options, _, _ = command.make_parser(context).parse_args(words)
         for parameter in command.params:
             if isinstance(parameter.type, click.Choice) and options.get(parameter.name):
@@ -66,7 +70,14 @@ def test_every_command_of_a_page_has_options_that_there_are(page: Path):
 
 
 @pytest.mark.parametrize(
-    "line", ["wavegate statsu", "wavegate flag create", "wavegate flag list --jsn", "wavegate import launch-darkly x"]
+    "line",
+    [
+        "wavegate statsu",
+        "wavegate flag create",
+        "wavegate flag list --jsn",
+        "wavegate import launch-darkly x",
+        "wavegate aa --loud",
+    ],
 )
 def test_a_command_that_there_is_not_would_be_found(line: str):
     assert refused(line)
