@@ -216,3 +216,28 @@ def test_the_plan_of_a_draft_is_edited_by_keyboard_in_light_and_dark(controller,
 
     expect(page).to_have_url(controller.url + "/flags/ai-answers")
     assert controller.remote.rollout("ai-answers")["plan"]["waves"][0]["percent"] == 7
+
+
+@pytest.mark.slow
+def test_a_segment_is_made_by_keyboard_and_accessible_in_light_and_dark_and_on_a_phone(controller, open_window, axe):
+    page = open_window()
+    page.goto(controller.url + "/segments")
+    axe(page)
+    page.get_by_role("link", name="New segment").press("Enter")
+
+    page.get_by_label("Key").fill("nordics")
+    page.get_by_label("Attribute of line 1").fill("country")
+    page.get_by_label("Operator of line 1").select_option("in")
+    page.get_by_label("Value of line 1").fill("NO, SE")
+    page.get_by_label("Value of line 1").press("Enter")
+    expect(page.locator(".rule-sentence")).to_contain_text("country is one of NO, SE")
+    axe(page)
+    page.get_by_role("button", name="Create nordics").press("Enter")
+
+    expect(page.locator("#segment-nordics")).to_contain_text("Used by nobody")
+    for options in ({"color_scheme": "dark"}, {"viewport": {"width": 390, "height": 844}}):
+        other = open_window(**options)
+        for path in ("/segments", "/segments/nordics"):
+            other.goto(controller.url + path)
+            axe(other)
+            assert other.evaluate("document.documentElement.scrollWidth <= innerWidth")

@@ -5,8 +5,10 @@ import random
 import re
 import subprocess
 import sys
+from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from signal import SIGINT
 
@@ -14,10 +16,14 @@ import pytest
 import yaml
 from click.testing import CliRunner
 
+from support.database import database
 from support.history import PrometheusWithAPast, series
+from support.people import person
 from support.prometheus import now
 from support.waiting import wait_until
+from support.world import ManualClock, World
 from wavegate_controller.cli import main
+from wavegate_controller.documents import RolloutDocument, parse
 from wavegate_controller.domain.errors import HistoryLost
 from wavegate_controller.domain.foresight.replayed import Backtested
 from wavegate_controller.domain.foresight.supposed import draft
@@ -26,6 +32,8 @@ from wavegate_controller.domain.rollout import State
 from wavegate_controller.providers import PrometheusProvider
 from wavegate_controller.providers.past import Past
 from wavegate_controller.service.backtest import Replay, backtest, counters_of
+from wavegate_controller.service.trying import try_plan
+from wavegate_controller.store import SqlStore
 
 STEP = timedelta(seconds=15)
 #: Whole minutes, so that looks and samples stay apart.
@@ -347,3 +355,34 @@ def test_times_are_told_in_utc_where_they_say_nothing_else(url):
     done = run(url, "well", "--from", BEGIN.astimezone(UTC).strftime("%Y-%m-%dT%H:%M"))
 
     assert f"{BEGIN:%Y-%m-%d %H:%M} to" in done.stdout
+
+
+def test_a_page_tries_a_plan_on_the_last_hours_with_and_without_a_candidate(url, tmp_path):
+    with database(tmp_path) as engine, closing(PrometheusProvider(url)) as provider:
+        world = World.over(SqlStore(engine))
+        for flag in ("breaks", "well"):
+            world.flag(flag)
+        clock = ManualClock(END)
+        services = replace(world.services, clock=clock, provider=provider, rewind=partial(Past, provider))
+        over = END - BEGIN
+
+        def tried(flag, **how):
+            document = parse(RolloutDocument, {"flag": flag, "plan": QUICK})
+            return try_plan(services, document, over=over, by=person(), patience=60, **how)
+
+        broken, shadowed = tried("breaks", shadow=False), tried("well", shadow=True)
+        ended_early = try_plan(
+            services,
+            parse(RolloutDocument, {"flag": "well", "plan": QUICK}),
+            over=over,
+            shadow=True,
+            by=person(),
+            patience=0,
+        )
+
+    assert broken.found.rollbacks >= 1
+    assert broken.said == []
+    assert shadowed.found.first_data is not None
+    assert shadowed.found.rollbacks == 0
+    assert ended_early.found.until < shadowed.found.until
+    assert "a page waits no longer" in ended_early.said[0]

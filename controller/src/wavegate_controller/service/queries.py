@@ -128,15 +128,17 @@ def matching(services: Services, text: str, *, limit: int, by: Principal) -> tup
     by.require(Permission.READ, services.environment)
     wanted = text.strip().casefold()
     with services.store.transaction() as work:
-        flags = [
-            flag
-            for flag in work.flags.list(services.environment)
-            if wanted in flag.key.casefold() or wanted in flag.description.casefold()
+        found = [
+            each
+            for each in work.flags.outlines(services.environment)
+            if wanted in each.key.casefold() or wanted in each.description.casefold()
         ]
-        flags.sort(
-            key=lambda flag: (not flag.key.casefold().startswith(wanted), wanted not in flag.key.casefold(), flag.key)
+        found.sort(
+            key=lambda each: (not each.key.casefold().startswith(wanted), wanted not in each.key.casefold(), each.key)
         )
-        return _flag_views(services, work, flags[:limit]), max(0, len(flags) - limit)
+        keys = [each.key for each in found[:limit]]
+        flags = {flag.key: flag for flag in work.flags.list(services.environment, keys=keys)}
+        return _flag_views(services, work, [flags[key] for key in keys]), max(0, len(found) - limit)
 
 
 def flag_view(services: Services, key: str, *, by: Principal) -> FlagView:
