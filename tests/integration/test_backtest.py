@@ -72,6 +72,12 @@ def past():
         for labels in [dict(key) for key in samples if ("flag", like) in key]:
             posted = labels | {"environment": environment, "flag": "posted"}
             samples[series(posted.pop("__name__"), **posted)] = samples[series(labels.pop("__name__"), **labels)]
+    for labels in [each for each in samples if ("flag", "well") in each]:
+        renamed = [(name, "renamed" if name == "flag" else value) for name, value in labels]
+        kept = samples[labels]
+        if ("__name__", "wavegate_bad_total") in labels and ("kind", "error") in labels:
+            kept = [(at, value) for at, value in kept if at < BROKEN_AT.timestamp() - 45]
+        samples[tuple(renamed)] = kept
     samples[series("queue_length", flag="breaks", variant="on")] = [
         (at.timestamp(), 50 if at >= BROKEN_AT else 5 + number % 3) for number, at in enumerate(times)
     ]
@@ -297,6 +303,57 @@ def test_a_server_that_goes_away_ends_the_replay_and_what_was_found_is_kept(url)
     history.close()
     assert into.runs[0].state is State.COMPLETED
     assert into.until > BEGIN + timedelta(minutes=30)
+
+
+def test_a_replay_that_ends_long_behind_the_newest_sample_says_what_that_may_be(url):
+    silent = found(url, "silent", until=OUTAGE[1] - timedelta(minutes=1))
+
+    assert "was the app gone, or does the clock here run ahead" in " ".join(silent["said"])
+
+
+def test_counters_that_are_renamed_in_the_middle_hold_and_are_named(url):
+    renamed = found(url, "renamed", plan=PLAN | {"waves": [{"percent": 50, "bake": "30m"}, {"percent": 100}]})
+
+    (said,) = [each for each in renamed["said"] if "absent" in each]
+    assert f"From {BROKEN_AT:%Y-%m-%d %H:%M} to" in said
+    assert 'wavegate_bad_total{kind="error",variant="' in said
+    assert "is it renamed or dropped on the way" in said
+    assert renamed["rolled_back"] == 0
+    assert renamed["holds"]["cannot_measure"] > 100
+    assert renamed["troubles"][0]["looks"] > 100
+
+
+def test_a_query_whose_series_have_other_labels_is_told_in_one_sentence(url):
+    gate = {"type": "threshold", "name": "queue", "query": "wavegate_requests_total", "operator": "<", "limit": 20}
+    odd = gate | {"name": "odd", "query": 'queue_length{flag="{{flag}}",version="{{candidate}}"}'}
+
+    several = found(url, "breaks", plan=PLAN | {"gates": [gate]}, until=BEGIN + timedelta(minutes=10))
+    nothing = found(url, "breaks", plan=PLAN | {"gates": [odd]}, until=BEGIN + timedelta(minutes=10))
+
+    assert "series where one number was meant; narrow the selector" in " ".join(several["said"])
+    assert "There is no sample for flag breaks" in " ".join(nothing["said"])
+    assert several["rolled_back"] == nothing["rolled_back"] == 0
+
+
+@pytest.mark.slow
+def test_a_server_that_gives_few_samples_at_once_is_asked_for_little_and_answers_the_same(url):
+    plan = PLAN | {"waves": [{"percent": 50, "bake": "1h", "target": "90m"}, {"percent": 100, "bake": "10m"}]}
+    with PrometheusWithAPast(most_samples=1500) as server:
+        server.remember({labels: samples for labels, samples in past().items() if ("flag", "breaks") in labels})
+        little = found(server.url, "breaks", plan=plan)
+
+    assert little["rollouts"] == found(url, "breaks", plan=plan)["rollouts"]
+    assert little["rolled_back"] == 1
+
+
+@pytest.mark.slow
+def test_a_server_that_gives_less_than_one_look_needs_says_so_and_what_was_found_is_kept(tmp_path):
+    with PrometheusWithAPast(most_samples=50) as server:
+        server.remember({labels: samples for labels, samples in past().items() if ("flag", "breaks") in labels})
+        none = found(server.url, "breaks", "--resume", str(tmp_path / "kept.json"))
+
+    assert "not even one sample of each counter at once" in " ".join(none["said"])
+    assert (tmp_path / "kept.json").exists()
 
 
 def test_a_chunk_that_is_too_large_is_asked_for_in_parts(url):

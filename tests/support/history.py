@@ -17,9 +17,13 @@ def series(name: str, **labels: str) -> tuple[tuple[str, str], ...]:
 class PrometheusWithAPast(LocalPrometheus):
     """Nobody is scraped: all that there is was written beforehand."""
 
-    def __init__(self, rules: str = "") -> None:
+    def __init__(self, rules: str = "", *, most_samples: int | None = None) -> None:
         super().__init__({})
         self._rules = rules
+        self._most_samples = most_samples
+
+    def _flags(self) -> tuple[str, ...]:
+        return () if self._most_samples is None else (f"--query.max-samples={self._most_samples}",)
 
     def remember(self, samples: Samples) -> None:
         """Puts the samples where the server finds them when it is started again."""

@@ -48,6 +48,8 @@ _MOST_LOOKS: Final = 500_000
 _SHOWN_RUNS: Final = 12
 #: Data that begin so much later than the time that was asked for are said to.
 _LATE: Final = timedelta(hours=1)
+#: So do data that end so much earlier: twice what the server itself looks back.
+_STOPPED: Final = timedelta(minutes=10)
 
 
 class _Moment(click.ParamType[datetime | timedelta]):
@@ -349,6 +351,9 @@ def _bar(name: str, time: _Time) -> Iterator[Callable[[datetime], None]]:
 
 def _holes(into: Backtested, flag: str, time: _Time) -> Iterator[str]:
     """Where there was nothing to replay, and what that may be."""
+    for what, trouble in into.troubles.items():
+        looks = f"at {trouble.looks:,} look{'s' if trouble.looks > 1 else ''}"
+        yield f"From {trouble.first:%Y-%m-%d %H:%M} to {trouble.last:%Y-%m-%d %H:%M} UTC, {looks}: {what}"
     if into.first_data is None or into.last_data is None:
         between = f"between {time.begin:%Y-%m-%d %H:%M} and {into.until:%Y-%m-%d %H:%M} UTC"
         why = "is that outside of what the server keeps, or was the metric named otherwise?"
@@ -359,8 +364,11 @@ def _holes(into: Backtested, flag: str, time: _Time) -> Iterator[str]:
             f"There is nothing before {into.first_data:%Y-%m-%d %H:%M} UTC: older than what the server keeps, "
             "or named otherwise."
         )
-    if into.until - into.last_data > _LATE:
-        yield f"There is nothing after {into.last_data:%Y-%m-%d %H:%M} UTC: was the metric renamed, or the app gone?"
+    if into.until - into.last_data > _STOPPED:
+        yield (
+            f"There is nothing after {into.last_data:%Y-%m-%d %H:%M} UTC: was the metric renamed, was the app gone, "
+            "or does the clock here run ahead of the server's?"
+        )
 
 
 def _shown(found: Sequence[Backtested], said: Sequence[str]) -> RenderableType:

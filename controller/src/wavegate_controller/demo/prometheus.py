@@ -197,6 +197,10 @@ class LocalPrometheus:
             ],
         }
 
+    def _flags(self) -> Sequence[str]:
+        """Further ones."""
+        return ()
+
     def _launch(self, port: int) -> None:
         command = [
             *(sys.executable, "-IS", leash.__file__, str(os.getpid())),
@@ -205,6 +209,7 @@ class LocalPrometheus:
             "--storage.tsdb.path=data",
             f"--web.listen-address=127.0.0.1:{port}",
             "--log.level=warn",
+            *self._flags(),
         ]
         with self.log_file.open("ab") as log:
             # A process group of its own: Ctrl+C in the terminal is for us, and we stop it in order.

@@ -8,7 +8,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from wavegate_controller.domain import guardrail
 from wavegate_controller.domain.errors import Invalid
-from wavegate_controller.domain.foresight.replayed import Backtested, Run, Stand
+from wavegate_controller.domain.foresight.replayed import Backtested, Run, Stand, Trouble
 from wavegate_controller.domain.measurement import Measurement
 from wavegate_controller.domain.rollout import PauseReason, Rollout, State
 from wavegate_controller.domain.tally import Place
@@ -28,6 +28,15 @@ def backtest_to_document(found: Backtested) -> dict[str, Any]:
         "completed": sum(run.state is State.COMPLETED for run in found.runs),
         "holds": dict(found.holds),
         "share_without_data": found.silent,
+        "troubles": [
+            {
+                "what": what,
+                "from": each.first.isoformat(),
+                "until": each.last.isoformat(),
+                "looks": each.looks,
+            }
+            for what, each in found.troubles.items()
+        ],
         "limits": {
             name: {"has": needed.gate.limit, "would_have_needed": needed.limit} for name, needed in found.needed.items()
         },
@@ -76,6 +85,7 @@ def progress_to_text(found: Backtested, question: str) -> str:
             for name, each in found.tracks.items()
         },
         needed={name: _Needed(limit=each.limit, recent=tuple(each.recent)) for name, each in found.needed.items()},
+        troubles=found.troubles,
         stand=None if stand is None else _stand(stand),
     )
     return _PROGRESS.dump_json(progress).decode()
@@ -105,7 +115,7 @@ def progress_from_text(text: str, found: Backtested, question: str, draft: Rollo
         raise Invalid("resume", f"holds no replay: {_first(error)}", "a file that a backtest wrote") from None
     found.begin, found.until = progress.begin, progress.until
     found.first_data, found.last_data = progress.first_data, progress.last_data
-    found.runs = list(progress.runs)
+    found.runs, found.troubles = list(progress.runs), progress.troubles
 
 
 def begin_of(text: str) -> datetime:
@@ -173,6 +183,7 @@ class _Progress:
     runs: tuple[Run, ...]
     tracks: dict[str, _Track]
     needed: dict[str, _Needed]
+    troubles: dict[str, Trouble]
     stand: _Stand | None
 
 

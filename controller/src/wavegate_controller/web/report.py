@@ -9,10 +9,12 @@ from typing import Final
 
 from flask import Flask, render_template
 
+from wavegate_controller.documents.duration import format_duration
 from wavegate_controller.domain.foresight.replayed import EVIDENCE, Backtested, Run, Track
 from wavegate_controller.domain.gates import Operator, ThresholdGate
 from wavegate_controller.domain.measurement import Measurement, NoData, NoDataReason, Reading, Value
 from wavegate_controller.domain.plan import Plan
+from wavegate_controller.domain.rollout import State
 from wavegate_controller.domain.transitions import Event
 from wavegate_controller.web import charts, sentences
 from wavegate_controller.web.assets import STYLES
@@ -44,9 +46,22 @@ def backtest_page(found: Sequence[Backtested], said: Sequence[str]) -> str:
             "web/backtest.html",
             found=[(each, drawn(each)) for each in found],
             said=said,
+            holds=[_holds(each) for each in found],
+            first_done=[_first_done(each) for each in found],
             style=style,
             height=charts.HEIGHT,
         )
+
+
+def _holds(each: Backtested) -> str:
+    looks = sum(run.looks for run in each.runs)
+    told = [f"{reason.replace('_', ' ')} {number / looks:.0%}" for reason, number in sorted(each.holds.items())]
+    return f"held for {', '.join(told)}" if told else "never held"
+
+
+def _first_done(each: Backtested) -> str:
+    done = next((run.end - run.begin for run in each.runs if run.state is State.COMPLETED), None)
+    return "-" if done is None else format_duration(done)
 
 
 def drawn(each: Backtested) -> list[Drawn]:

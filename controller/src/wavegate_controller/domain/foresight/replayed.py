@@ -9,7 +9,7 @@ from typing import Final
 from wavegate_controller.domain.decision import Decision
 from wavegate_controller.domain.gates import ComparedGate, ThresholdGate
 from wavegate_controller.domain.guardrail import State
-from wavegate_controller.domain.measurement import Counts, Feedback, Measurement, Value
+from wavegate_controller.domain.measurement import Broken, Counts, Feedback, Measurement, Value
 from wavegate_controller.domain.plan import Plan, percent
 from wavegate_controller.domain.rollout import Rollout
 from wavegate_controller.domain.rollout import State as RolloutState
@@ -20,6 +20,8 @@ from wavegate_controller.domain.transitions import Event
 WEEK: Final = timedelta(days=7)
 #: Points of a track from which on it is thinned to half; a chart shows no more.
 _MOST_POINTS: Final = 4000
+#: Different ones that are told of.
+_MOST_TROUBLES: Final = 10
 #: The name of the track that shows all gates that compare.
 EVIDENCE: Final = "evidence"
 
@@ -160,6 +162,19 @@ class Needed:
 
 
 @dataclass(kw_only=True, slots=True)
+class Trouble:
+    """Why a gate could not be measured, and when.
+
+    Attributes:
+        looks: how many of them.
+    """
+
+    first: datetime
+    last: datetime
+    looks: int = 1
+
+
+@dataclass(kw_only=True, slots=True)
 class Backtested:
     """What came of one plan over one time.
 
@@ -169,6 +184,7 @@ class Backtested:
         first_data: the first sample or value that was found; None where there was none.
         last_data: the last.
         stand: of the last run, if it is still under way.
+        troubles: what the server, or the counters, would have said instead of an answer.
     """
 
     name: str
@@ -181,6 +197,7 @@ class Backtested:
     tracks: dict[str, Track] = field(default_factory=dict)
     needed: dict[str, Needed] = field(default_factory=dict)
     stand: Stand | None = None
+    troubles: dict[str, Trouble] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for gate in self.plan.gates:
@@ -202,6 +219,8 @@ class Backtested:
                 case Counts(newest_sample_at=at) | Feedback(newest_sample_at=at):
                     self._data(at)
                     continue
+                case Broken(detail=detail):
+                    self._trouble(detail, look.at)
                 case _:
                     pass
             if each.gate in self.needed:
@@ -236,6 +255,14 @@ class Backtested:
     def holds(self) -> Mapping[str, int]:
         """Why the runs did not move, in looks."""
         return sum((Counter(each.holds) for each in self.runs), Counter())
+
+    def _trouble(self, detail: str, at: datetime) -> None:
+        known = self.troubles.get(detail)
+        if known is None:
+            if len(self.troubles) < _MOST_TROUBLES:
+                self.troubles[detail] = Trouble(first=at, last=at)
+        elif known.last != at:  # gates that compare share their trouble
+            known.last, known.looks = at, known.looks + 1
 
     def _data(self, at: datetime | None) -> None:
         if at is not None and self.begin - timedelta(minutes=5) <= at:
