@@ -245,6 +245,9 @@ def test_the_page_signs_what_it_shows_and_people_cannot_smuggle_html_in(waiting)
     digest = read(waiting)["digest"]
     assert browser.post(f"/flags/{FLAG}/review/approve", data=form | {"review": digest}).status_code == 303
     assert "read and signed" in text_of(browser.get(f"/flags/{FLAG}/review").text)
+    number = read(waiting)["decided"][0]["decision"]
+    assert f"/flags/{FLAG}/review?decision={number}" in browser.get(f"/decisions/{number}").text
+    assert "as it was signed" in browser.get(f"/flags/{FLAG}/review?decision={number}").text
     assert "too &lt;b&gt;long" in browser.get(f"/flags/{FLAG}/review/document").text
 
 
