@@ -34,7 +34,7 @@ NODE = pytest.mark.skipif("WAVEGATE_TEST_NODE" not in os.environ, reason="run by
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize(
     ("example", "flag"), [*TEXTS.items(), pytest.param("node", "ai-titles", marks=NODE)], ids=[*TEXTS, "node"]
 )
@@ -55,7 +55,7 @@ def test_users_get_what_the_rollout_says(example, flag, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
 def test_gates_on_genai_metrics_open_the_waves_of_a_good_model_and_take_back_a_dear_one(tmp_path):
     with Terminal("llm", tmp_path) as terminal:
         begin, create, ask, large, eager = terminal.blocks

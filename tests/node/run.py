@@ -45,7 +45,7 @@ def _run_example(node: list[str], npm: list[str]) -> int:
         "PATH": os.pathsep.join([str(programs), os.environ["PATH"]]),
     }
     command = [sys.executable, "-m", "pytest", "-q", "tests/integration/test_examples.py", "-k", "node"]
-    return subprocess.run(command, cwd=ROOT, env=environment, check=False, timeout=300).returncode
+    return subprocess.run(command, cwd=ROOT, env=environment, check=False, timeout=900).returncode
 
 
 def _node() -> tuple[list[str], list[str]]:
