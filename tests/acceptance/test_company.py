@@ -1,8 +1,10 @@
 """From discovery to scale in real time: one feature goes all the way, another dies at its pilot."""
 
+import re
+
 import pytest
 
-from support.company import answers, company, summaries
+from support.company import PEOPLE, answers, company, summaries
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("acceptance"), pytest.mark.timeout(420)]
 
@@ -32,7 +34,7 @@ def test_the_feature_that_skips_nothing_reaches_everybody(told):
     assert [each["outcome"] for each in passport["decisions"]] == ["go"] * 4
     assert {each["by"] for each in passport["decisions"]} == {"mia"}
     assert [stage for key, stage in documents if key == "ai-summaries"] == [
-        "discovery", "proof_of_concept", "pilot", "production_ready", "scale",
+        "discovery", "proof_of_concept", "pilot", "production_ready", "scale", "report",
     ]  # fmt: skip
 
 
@@ -62,6 +64,26 @@ def test_the_way_back_was_drilled_on_real_apps(told):
 
     assert entry["subject"] == "ai-summaries"
     assert "green: drilled on" in documents["ai-summaries", "production_ready"]
+
+
+def test_who_used_the_pilot_was_counted_without_naming_anybody(told):
+    _, documents, _, _ = told
+
+    pilot = documents["ai-summaries", "pilot"]
+
+    assert re.search(r"\d+ of them used it", pilot)
+    assert not any(person in documents["ai-summaries", "report"] for person in PEOPLE)
+    assert "green: asked for by: desk" in documents["ai-summaries", "production_ready"]
+
+
+def test_the_report_shows_each_wave_its_gates_and_who_signed(told):
+    _, documents, _, _ = told
+
+    report = documents["ai-summaries", "report"]
+
+    assert "| complete (gates_passed) by its gates |" in report
+    assert "- limit:" in report
+    assert "go: production_ready to scale" in report
 
 
 def test_the_feature_that_dies_keeps_its_reason_and_serves_nobody(told):

@@ -65,7 +65,7 @@ READS = {
 }
 #: They change something, follow without an end, or ask the metrics server; each has its own tests.
 OTHERS = {"apply", "login", "logout", "doctor", "estimate", "backtest", "aa report", "lint", "delivery watch"}
-OTHERS |= {"drill", "rollout compare", "rollout review", "feedback export"}
+OTHERS |= {"drill", "rollout compare", "rollout review", "rollout report", "feedback export"}
 ACTS = {"create", "change", "save", "set", "add", "remove", "test", "retry", "roles", "link", "disable", "enable"}
 ACTS |= {"archive", "restore", "rotate", "revoke", "judge", "start", "promote", "approve", "reject", "pause", "resume"}
 ACTS |= {"pin", "unpin", "step-back", "roll-back", "undo", "reason", "restart", "cancel"}

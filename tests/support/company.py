@@ -214,6 +214,7 @@ def summaries(company, keep):
             lambda: company.api.rollout(key)["state"] not in ("draft", "running"), timeout=PATIENCE, what="an end"
         )
     keep(key, "scale", company.document(key, "scale"))
+    keep(key, "report", wavegate("rollout", "report", key)["markdown"])
     return refused
 
 

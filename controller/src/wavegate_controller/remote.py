@@ -270,6 +270,10 @@ class RemoteController:
         """The review of a wave, or what the person saw who took a decision."""
         return self._ask("GET", f"rollouts/{_segment(reference)}/review", query={"wave": wave, "decision": decision})
 
+    def report(self, reference: str) -> Document:
+        """How a rollout went, as Markdown and as HTML."""
+        return self._ask("GET", f"rollouts/{_segment(reference)}/report")
+
     def comparison(self, reference: str) -> Document:
         """What a dry run would have done, beside what was done."""
         return self._ask("GET", f"rollouts/{_segment(reference)}/comparison")

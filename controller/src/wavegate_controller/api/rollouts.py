@@ -28,6 +28,7 @@ from wavegate_controller.documents.outlooks import (
     forecast_to_document,
 )
 from wavegate_controller.documents.plans import weight_of
+from wavegate_controller.documents.rollout_reports import report_to_html, report_to_markdown
 from wavegate_controller.documents.shown import (
     CalibrationShown,
     ComparisonShown,
@@ -36,6 +37,7 @@ from wavegate_controller.documents.shown import (
     NextWaveShown,
     ReviewShown,
     RolloutShown,
+    Shown,
     StartedShown,
 )
 from wavegate_controller.domain.access import Permission, Principal
@@ -43,7 +45,7 @@ from wavegate_controller.domain.errors import Conflict, EventRefused, Invalid, N
 from wavegate_controller.domain.foresight.findings import LintRefused
 from wavegate_controller.domain.transitions import REQUESTS, Event
 from wavegate_controller.domain.verdict import VerdictKind
-from wavegate_controller.service import calibration, dry_runs, linted, queries, reasons, reviews
+from wavegate_controller.service import calibration, dry_runs, linted, queries, reasons, reports, reviews
 from wavegate_controller.service import rollouts as service
 from wavegate_controller.service.linting import gates_without_findings
 from wavegate_controller.service.queries import RolloutView
@@ -82,6 +84,14 @@ class DecisionsQuery(PageQuery):
 
     before: int | None = Field(default=None, ge=1, le=_LARGEST_ID, description="Older than the decision of this id.")
     moves_only: bool = Field(default=False, description="Without the holds.")
+
+
+class ReportShown(Shown):
+    """A report of a rollout, for people outside of Wavegate."""
+
+    rollout: str
+    markdown: str
+    html: str = Field(description="The same with a chart for each gate, as the body of a page.")
 
 
 class ReviewQuery(Query):
@@ -152,6 +162,14 @@ def review_rollout(services: Services, by: Principal, reference: str, query: Rev
     """What whoever decides about the next wave has to have seen, and what an approval signs by its digest."""
     rollout = queries.rollout_view(services, reference, by=by).rollout
     return dict(reviews.get_review(services, rollout.id, by=by, wave=query.wave, decision=query.decision))
+
+
+@rollouts.get("/rollouts/{reference}/report", "Report how a rollout went", answer=ReportShown)
+def report_rollout(services: Services, by: Principal, reference: str) -> ResponseReturnValue:
+    """Its waves, the values of its gates beside their limits, what was decided, and who signed."""
+    rollout = queries.rollout_view(services, reference, by=by).rollout
+    report = reports.get_report(services, rollout.id, by=by)
+    return {"rollout": rollout.id, "markdown": report_to_markdown(report), "html": report_to_html(report)}
 
 
 @rollouts.get(

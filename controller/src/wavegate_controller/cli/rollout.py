@@ -190,6 +190,21 @@ def review(session: Session, *, reference: str, wave: int | None, decision: int 
 
 @rollout.command
 @click.argument("reference")
+@click.option("--html", "as_html", is_flag=True, help="A page of HTML with charts instead, to be sent or printed.")
+@speaks_to_controller
+def report(session: Session, reference: str, *, as_html: bool) -> None:
+    """How a rollout went, from wave to wave, as Markdown."""
+    if as_html and session.as_json:
+        raise Misused("give either --html or --json")
+    found = session.controller.report(reference)
+    if as_html:
+        click.echo(to_page(found["markdown"], found["html"]), nl=False)
+    else:
+        session.show(found, found["markdown"].rstrip("\n"))
+
+
+@rollout.command
+@click.argument("reference")
 @speaks_to_controller
 def compare(session: Session, reference: str) -> None:
     """What a dry run would have done, beside what people did."""

@@ -1,10 +1,10 @@
 """What each stage has to show, as Markdown for people outside of Wavegate."""
 
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Final
 
+from wavegate_controller.documents.markup import as_text
 from wavegate_controller.domain.answers import FeedbackAnswer
 from wavegate_controller.domain.passport import (
     Finding,
@@ -121,9 +121,7 @@ _BODIES: Final[Mapping[Stage, Callable[[Passport, Mapping[ReadinessItem, Finding
 
 def _comment(said: FeedbackAnswer) -> str:
     thumb = "up" if said.thumbs_up else "down"
-    words = _plain(" ".join(said.comment.split()))
-    # Nor for a link, or a picture of somewhere else.
-    return f"- {said.at:%Y-%m-%d}, thumbs {thumb}: " + re.sub(r"([\\`*_\[\]])", r"\\\1", words)
+    return f"- {said.at:%Y-%m-%d}, thumbs {thumb}: {as_text(' '.join(said.comment.split()))}"
 
 
 def _section(title: str, text: str) -> Iterator[str]:

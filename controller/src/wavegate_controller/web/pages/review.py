@@ -10,10 +10,11 @@ from flask.typing import ResponseReturnValue
 
 from wavegate_controller.documents import review_texts
 from wavegate_controller.documents.markup import to_html
+from wavegate_controller.documents.rollout_reports import report_to_html, report_to_markdown
 from wavegate_controller.domain.errors import Conflict, EventRefused, Invalid, NotFound
 from wavegate_controller.domain.transitions import Event
 from wavegate_controller.identity import here, principal
-from wavegate_controller.service import queries, reviews, rollouts
+from wavegate_controller.service import queries, reports, reviews, rollouts
 from wavegate_controller.service.explain import explain_decision, story_of
 from wavegate_controller.service.offers import offers
 from wavegate_controller.service.services import Services
@@ -28,7 +29,7 @@ _REFUSALS: Final = (Invalid, Conflict, EventRefused)
 
 
 def add_review(web: Blueprint, services: Services) -> None:
-    """The pages /flags/KEY/review and /flags/KEY/review/document."""
+    """The pages /flags/KEY/review and /flags/KEY/review/document, and the report of the whole rollout."""
 
     @web.get("/flags/<key>/review")
     def review(key: str) -> ResponseReturnValue:
@@ -45,6 +46,16 @@ def add_review(web: Blueprint, services: Services) -> None:
         rollout = queries.rollout_view(where, key, by=principal()).rollout
         text = review_texts.review_to_markdown(_asked(where, rollout.id))
         return render_template("web/review_document.html", key=key, text=text, html=to_html(text))
+
+    @web.get("/flags/<key>/report")
+    def report(key: str) -> ResponseReturnValue:
+        where = here(services)
+        if not _has_begun(where, key):
+            return redirect(url_for("web.flag", key=key), HTTPStatus.SEE_OTHER)
+        rollout = queries.rollout_view(where, key, by=principal()).rollout
+        found = reports.get_report(where, rollout.id, by=principal())
+        text, html = report_to_markdown(found), report_to_html(found)
+        return render_template("web/report.html", key=key, text=text, html=html)
 
     @web.post("/flags/<key>/review/<word>")
     def sign_review(key: str, word: str) -> ResponseReturnValue:
