@@ -479,6 +479,31 @@ def test_the_portfolio_says_where_features_are_what_blocks_them_and_where_they_e
     assert counts["scale"] == (0, 0)
 
 
+def test_the_portfolio_says_what_blocks_features_in_scale_without_a_question_for_each(world, walk, api):
+    rollout = in_scale(world, walk, on_red_check="hold")
+    for key in ("other", "third"):
+        api.post("/api/v1/flags", json={"key": key, "exempt": "older than stages"})
+    world.metrics.queries.clear()
+    green = api.get("/api/v1/passports").json
+    world.services.fleets.clients = lambda environment: []
+    looks(world, rollout)
+    world.metrics.queries.clear()
+
+    red = api.get("/api/v1/passports").json
+
+    blocks = {each["flag"]: each["blocks"] for each in red["features"]}
+    assert {each["flag"]: each["blocks"] for each in green["features"]}[KEY] == []
+    assert blocks[KEY][0].startswith("red_check: all gates pass; red since it came to scale")
+    assert "integrations: not connected: shop" in blocks[KEY]
+    assert blocks["other"] == ["no rollout has started"]
+    assert world.metrics.queries == []
+    went_on = {each["stage"]: each["went_on"] for each in red["stages"]}
+    assert (went_on["discovery"], went_on["pilot"], went_on["scale"]) == (pytest.approx(1 / 3), 1.0, None)
+    page = pages_for(world.services).get("/portfolio").text
+    assert "red_check: all gates pass" in page
+    assert "33 %" in page
+
+
 def test_every_step_is_in_the_audit(world, walk, api):
     walk.to("pilot")
     walk.write("pilot", **PILOT)

@@ -222,11 +222,20 @@ def _portfolio(found: Portfolio) -> dict[str, Any]:
                 "has_ended": view.passport.has_ended,
                 "overridden": bool(view.passport.overrides),
                 "missing": _missing(view.missing),
+                "blocks": list(found.blocks(view)),
             }
             for view in found.views
         ],
         "outside": list(found.outside),
-        "stages": [{"stage": stage, "reached": found.reached[stage], "ended": found.ended[stage]} for stage in Stage],
+        "stages": [
+            {
+                "stage": stage,
+                "reached": found.reached[stage],
+                "ended": found.ended[stage],
+                "went_on": found.conversion(stage),
+            }
+            for stage in Stage
+        ],
     }
 
 

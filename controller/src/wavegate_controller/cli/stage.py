@@ -211,13 +211,17 @@ def _portfolio(found: Document) -> RenderableType:
     table = plain_table("feature", "stage", "days")
     table.add_column("what blocks it", ratio=1)
     for each in found["features"]:
-        first = each["missing"][0] if each["missing"] else None
-        more = f" (and {len(each['missing']) - 1} more)" if len(each["missing"]) > 1 else ""
-        blocks = "ended" if each["has_ended"] else f"{first['field']} {first['problem']}{more}" if first else "nothing"
+        more = f" (and {len(each['blocks']) - 1} more)" if len(each["blocks"]) > 1 else ""
+        blocks = "ended" if each["has_ended"] else f"{each['blocks'][0]}{more}" if each["blocks"] else "nothing"
         marks = " (overridden)" if each["overridden"] else ""
         table.add_row(Text(each["flag"], "bold"), each["stage"] + marks, f"{each['days']:.1f}", Text(blocks))
-    counts = "  ".join(f"{each['stage']} {each['reached']} ({each['ended']} ended)" for each in found["stages"])
+    counts = "  ".join(_count(each) for each in found["stages"])
     parts: list[RenderableType] = [table if table.row_count else Text("no features"), Text(f"reached: {counts}", "dim")]
     if found["outside"]:
         parts.append(Text(f"outside of stages: {', '.join(found['outside'])}", "dim"))
     return Group(*parts)
+
+
+def _count(stage: Document) -> str:
+    went_on = "" if stage["went_on"] is None else f", {100 * stage['went_on']:.0f} % went on"
+    return f"{stage['stage']} {stage['reached']} ({stage['ended']} ended{went_on})"

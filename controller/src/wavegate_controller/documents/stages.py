@@ -48,6 +48,9 @@ class FeatureShown(Shown):
     has_ended: bool
     overridden: bool = Field(description="Whether an admin went on without what a stage asks for.")
     missing: list[MissingShown]
+    blocks: list[str] = Field(
+        description="What is in its way, the first first: what its rollout waits for, what is missing or red."
+    )
 
 
 class StageCountShown(Shown):
@@ -56,6 +59,7 @@ class StageCountShown(Shown):
     stage: Stage
     reached: int = Field(description="How many have entered it.")
     ended: int = Field(description="How many ended in it.")
+    went_on: float | None = Field(description="How many entered the next one, of so many; null where nobody could.")
 
 
 class PortfolioShown(Shown):

@@ -12,11 +12,13 @@ from wavegate_controller.documents.passport_texts import stage_to_markdown
 from wavegate_controller.documents.passports import PARTS, PartDocument, part_to_document
 from wavegate_controller.domain import passport as domain
 from wavegate_controller.domain.access import Permission, Principal
+from wavegate_controller.domain.decision import DecisionReason
 from wavegate_controller.domain.errors import Conflict, Invalid, NotFound, StaleVersion
 from wavegate_controller.domain.flag import Flag, PilotCohort
 from wavegate_controller.domain.passport import (
     FEWEST_PEOPLE,
     MOST_PEOPLE,
+    Check,
     Finding,
     Missing,
     Outcome,
@@ -27,16 +29,20 @@ from wavegate_controller.domain.passport import (
     StageDecision,
 )
 from wavegate_controller.domain.publication import PublishedRuleset
-from wavegate_controller.domain.rollout import ENDED, State
+from wavegate_controller.domain.record import DecisionRecord
+from wavegate_controller.domain.rollout import ENDED, Rollout, State
+from wavegate_controller.domain.transitions import Event
 from wavegate_controller.ports import UnitOfWork
 from wavegate_controller.service.auditing import note
 from wavegate_controller.service.flags import check_frozen
 from wavegate_controller.service.pilots import Usage, usage_of
 from wavegate_controller.service.publish import next_revision
-from wavegate_controller.service.readiness import findings
+from wavegate_controller.service.readiness import all_at_hand, findings
 from wavegate_controller.service.services import Services
 from wavegate_controller.service.stages import fresh, is_held
 
+#: What cannot be said without a metrics server is not said to be missing.
+_UNSEEN: Final = {ReadinessItem.MONITORING: Finding(check=Check.GREEN, detail="not looked at")}
 #: Of the key that hashes who uses a pilot.
 _KEY_BYTES: Final = 16
 
@@ -68,13 +74,32 @@ class Portfolio:
         outside: keys of flags that stages do not count for.
         reached: stage to how many features have entered it.
         ended: stage to how many ended in it.
+        held: key of a feature in scale to what its rollout waits for; empty where it goes on or is done.
     """
 
     views: Sequence[PassportView]
     outside: Sequence[str]
     reached: Mapping[Stage, int]
     ended: Mapping[Stage, int]
+    held: Mapping[str, str]
     now: datetime
+
+    def blocks(self, view: PassportView) -> Sequence[str]:
+        """What is in the way of a feature, the first thing first; nothing where it has ended."""
+        passport = view.passport
+        if passport.has_ended:
+            return ()
+        red = [f"{item}: {found.detail}" for item, found in view.findings.items() if found.check is Check.RED]
+        told = [str(each) for each in view.missing] or (red if passport.stands_on_checks else [])
+        held = self.held.get(passport.flag_key)
+        return [held, *told] if held else told
+
+    def conversion(self, stage: Stage) -> float | None:
+        """Of those that entered a stage, the share that entered the next; None for the last, and for nobody."""
+        later = [each for each in Stage if each.place == stage.place + 1]
+        if not later or not self.reached[stage]:
+            return None
+        return self.reached[later[0]] / self.reached[stage]
 
     def age(self, view: PassportView) -> timedelta:
         """For how long it has been in its stage."""
@@ -102,20 +127,42 @@ def portfolio(services: Services, *, by: Principal) -> Portfolio:
         Forbidden: they may not see them.
     """
     by.require(Permission.READ, services.environment)
+    now = services.clock.now()
     with services.store.transaction() as work:
         flags = work.flags.list(services.environment)
         passports = {each.flag_key: each for each in work.passports.list(services.environment)}
+        checked = [each for each in passports.values() if each.stage.place >= Stage.PRODUCTION_READY.place]
+        seen = all_at_hand(work, services.fleets, services.environment, checked, now=now)
+        serving = work.rollouts.serving(services.environment)
+        latest = work.decisions.newest([each.id for each in serving.values()])
     held = [each for each in flags if is_held(services, passports.get(each.key))]
-    views = [_view(services, each, passports.get(each.key), look=False) for each in held]
+    views = [_view(services, each, passports.get(each.key), seen=seen.get(each.key, {})) for each in held]
     views.sort(key=lambda each: (-each.passport.stage.place, each.passport.since, each.passport.flag_key))
     of_all = [each.passport for each in views]
+    scaling = {each.flag_key: serving.get(each.flag_key) for each in of_all if each.may_scale}
     return Portfolio(
         views=views,
         outside=[each.key for each in flags if each not in held],
         reached={stage: sum(_has_reached(each, stage) for each in of_all) for stage in Stage},
         ended={stage: sum(each.has_ended and each.stage is stage for each in of_all) for stage in Stage},
-        now=services.clock.now(),
+        held={key: _held(each, latest.get(each.id) if each else None) for key, each in scaling.items()},
+        now=now,
     )
+
+
+def _held(rollout: Rollout | None, latest: DecisionRecord | None) -> str:
+    """What the rollout of a feature in scale waits for, as a sentence; empty while it goes on or is done."""
+    if rollout is None:
+        return "no rollout has started"
+    match rollout.state:
+        case State.RUNNING if latest is not None and latest.event is Event.TICK:
+            return f"{latest.reason}: {latest.sentence}"
+        case State.AWAITING_APPROVAL:
+            return f"{DecisionReason.AWAITING_APPROVAL}: wave {(rollout.wave or 0) + 1} waits for an approval"
+        case State.PAUSED | State.ROLLED_BACK | State.CANCELLED:
+            return f"{rollout.state.replace('_', ' ')}: {latest.sentence if latest else 'waits for somebody'}"
+        case _:
+            return ""
 
 
 def stage_document(services: Services, key: str, stage: Stage | None, *, by: Principal) -> str:
@@ -478,16 +525,22 @@ def _seen(decision: StageDecision | None) -> dict[str, object] | None:
     return {name: part for name, part in parts.items() if part} or None
 
 
-def _view(services: Services, flag: Flag, passport: Passport | None, *, look: bool = True) -> PassportView:
+def _view(
+    services: Services, flag: Flag, passport: Passport | None, *, seen: Mapping[ReadinessItem, Finding] | None = None
+) -> PassportView:
+    """As it is seen now; with `seen`, by what was looked at already, without what a metrics server is asked."""
     known = passport or fresh(flag)
-    seen = findings(services, known) if look and known.stage.place >= Stage.PRODUCTION_READY.place else {}
-    lacking: Sequence[Missing] = () if known.has_ended else domain.missing(known, seen)
+    found = seen
+    if found is None:
+        found = findings(services, known) if known.stage.place >= Stage.PRODUCTION_READY.place else {}
+    asked_for = {**_UNSEEN, **found} if seen else found
+    lacking: Sequence[Missing] = () if known.has_ended else domain.missing(known, asked_for)
     return PassportView(
         passport=known,
         is_held=is_held(services, passport),
         is_begun=passport is not None,
         missing=lacking,
-        findings=seen,
+        findings=found,
     )
 
 

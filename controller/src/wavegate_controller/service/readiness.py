@@ -1,11 +1,12 @@
 """What Wavegate sees of the checklist of production readiness by itself. Reads only, and waits for a metrics server."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
 from wavegate_controller.domain.audit import AuditFilter
 from wavegate_controller.domain.counts import EVALUATIONS_METRIC, INFO_METRIC, CounterSelector
+from wavegate_controller.domain.delivery import ConnectedClient
 from wavegate_controller.domain.gates import Gate, ThresholdGate
 from wavegate_controller.domain.measurement import Broken, Value
 from wavegate_controller.domain.passport import (
@@ -24,6 +25,8 @@ from wavegate_controller.service.services import Services
 
 #: A drill that went through all its steps is noted under this name.
 DRILLED: Final = "drill.pass"
+#: Of the last 30 days in one environment; a feature that was drilled before those counts as not drilled.
+_MOST_DRILLS: Final = 5000
 _LOOKBACK: Final = timedelta(minutes=5)
 
 
@@ -45,11 +48,32 @@ def findings(services: Services, passport: Passport) -> Mapping[ReadinessItem, F
 
 def at_hand(work: UnitOfWork, fleets: Fleets, passport: Passport, *, now: datetime) -> Mapping[ReadinessItem, Finding]:
     """Those for which no metrics server is asked: the gates of a rollout say by themselves when they have no answer."""
+    wanted = AuditFilter(action=DRILLED, subject=passport.flag_key, environment=passport.environment)
+    newest = next(iter(work.audit.list(wanted, limit=1)), None)
+    drilled = None if newest is None else datetime.fromisoformat(newest.note.at)
+    return _at_hand(passport, fleets.clients(passport.environment), drilled, now)
+
+
+def all_at_hand(
+    work: UnitOfWork, fleets: Fleets, environment: str, passports: Iterable[Passport], *, now: datetime
+) -> Mapping[str, Mapping[ReadinessItem, Finding]]:
+    """The same by flag, of many features at the price of one."""
+    clients = fleets.clients(environment)
+    wanted = AuditFilter(action=DRILLED, environment=environment, since=now - DRILL_HOLDS)
+    drilled: dict[str, datetime] = {}
+    for entry in work.audit.list(wanted, limit=_MOST_DRILLS):
+        drilled.setdefault(entry.note.subject, datetime.fromisoformat(entry.note.at))
+    return {each.flag_key: _at_hand(each, clients, drilled.get(each.flag_key), now) for each in passports}
+
+
+def _at_hand(
+    passport: Passport, clients: Sequence[ConnectedClient], drilled: datetime | None, now: datetime
+) -> Mapping[ReadinessItem, Finding]:
     return {
-        ReadinessItem.INFRASTRUCTURE: _infrastructure(fleets, passport),
-        ReadinessItem.INTEGRATIONS: _integrations(fleets, passport),
+        ReadinessItem.INFRASTRUCTURE: _infrastructure(clients),
+        ReadinessItem.INTEGRATIONS: _integrations(clients, passport),
         ReadinessItem.SUPPORT: _support(passport),
-        ReadinessItem.ROLLBACK: _rollback(work, passport, now),
+        ReadinessItem.ROLLBACK: _rollback(drilled, now),
     }
 
 
@@ -74,18 +98,18 @@ def _red(detail: str) -> Finding:
     return Finding(check=Check.RED, detail=detail)
 
 
-def _infrastructure(fleets: Fleets, passport: Passport) -> Finding:
-    seen = len({each.instance for each in fleets.clients(passport.environment)})
+def _infrastructure(clients: Sequence[ConnectedClient]) -> Finding:
+    seen = len({each.instance for each in clients})
     if seen >= FEWEST_INSTANCES:
         return _green(f"{seen} instances of apps are connected")
     return _red(f"{seen} instances of apps are connected, and {FEWEST_INSTANCES} are needed so that one may fail")
 
 
-def _integrations(fleets: Fleets, passport: Passport) -> Finding:
+def _integrations(clients: Sequence[ConnectedClient], passport: Passport) -> Finding:
     wanted = passport.production_ready.apps
     if not wanted:
         return _red("no apps are named: say in `apps` which are to have it")
-    connected = {each.app for each in fleets.clients(passport.environment)}
+    connected = {each.app for each in clients}
     if away := [app for app in wanted if app not in connected]:
         return _red(f"not connected: {', '.join(away)}")
     return _green(f"connected: {', '.join(wanted)}")
@@ -114,12 +138,9 @@ def _support(passport: Passport) -> Finding:
     return _green(f"{item.acknowledged_by} said so on {item.acknowledged_at:%Y-%m-%d}")
 
 
-def _rollback(work: UnitOfWork, passport: Passport, now: datetime) -> Finding:
-    wanted = AuditFilter(action=DRILLED, subject=passport.flag_key, environment=passport.environment)
-    drill = next(iter(work.audit.list(wanted, limit=1)), None)
-    if drill is None:
+def _rollback(at: datetime | None, now: datetime) -> Finding:
+    if at is None:
         return _red("no drill has shown that the way back works")
-    at = datetime.fromisoformat(drill.note.at)
     if now - at > DRILL_HOLDS:
         return _red(f"the last drill was on {at:%Y-%m-%d}, more than {DRILL_HOLDS.days} days ago")
     return _green(f"drilled on {at:%Y-%m-%d}")
