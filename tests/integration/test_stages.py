@@ -538,7 +538,7 @@ def test_a_decision_keeps_what_was_seen_when_it_was_made(world, walk, api):
     # The pilot ends with its stage, and what it has shown is not lost with it.
     assert "no pilot is served now" in document
     assert kept["evidence"][0] == "5 people take part; left: 0"
-    assert kept["evidence"][1] == "12 of them used it, on 24 person-days"
+    assert kept["evidence"][1] == "12 people used it, on 24 person-days"
     assert kept["evidence"][2] == "12 bad outcomes among 12 requests: the true rate may still be 100 %"
     assert f"seen then: {kept['evidence'][2]}" in document
     assert entry["evidence"]["seen"] == kept["evidence"]

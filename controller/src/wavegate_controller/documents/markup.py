@@ -8,7 +8,7 @@ from markdown_it import MarkdownIt
 
 #: An image would be fetched from wherever somebody wrote, by whoever reads.
 _MARKDOWN: Final = MarkdownIt("commonmark", {"html": False}).enable("table").disable("image")
-_SPECIAL: Final = re.compile(r"([\\`*_\[\]])")
+_SPECIAL: Final = re.compile(r"([\\`*\[\]]|(?<!\w)_|_(?!\w))")
 _PAGE: Final = """\
 <!doctype html>
 <html lang="en">

@@ -94,7 +94,7 @@ def _used(services: Services, flag: Flag, pilot: PilotCohort) -> Sequence[str]:
         for since, end in _days(begun, now)
     ]
     counted = [each for each in days if each]
-    told = f"{ever} of them used it"
+    told = f"{ever} people used it"
     if pilot.since < begun:
         told += f" within {_MOST_DAYS} days"
     return [f"{told}, on {sum(counted)} person-days"] if counted else [told]
