@@ -68,7 +68,7 @@ OTHERS = {"apply", "login", "logout", "doctor", "estimate", "backtest", "aa repo
 OTHERS |= {"drill", "rollout compare", "rollout review", "rollout report", "feedback export"}
 ACTS = {"create", "change", "save", "set", "add", "remove", "test", "retry", "roles", "link", "disable", "enable"}
 ACTS |= {"archive", "restore", "rotate", "revoke", "judge", "start", "promote", "approve", "reject", "pause", "resume"}
-ACTS |= {"pin", "unpin", "step-back", "roll-back", "undo", "reason", "restart", "cancel"}
+ACTS |= {"pin", "unpin", "dry-run", "step-back", "roll-back", "undo", "reason", "restart", "cancel"}
 ACTS |= {"write", "go", "no-go", "back", "override", "acknowledge", "leave", "erase"}
 
 

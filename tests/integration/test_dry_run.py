@@ -1,24 +1,28 @@
 """A dry run judges and records as if it acted, moves nothing, and is compared with what people do."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import count
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from rich.console import Console
 
 from support import control_plane
 from support.database import database
 from support.inline import InlineExecutor
+from support.pages import pages_for, text_of
 from support.people import person
 from support.world import World
-from wavegate_controller.domain.alerting import Alert, AlertOutcome
+from wavegate_controller.domain.alerting import Alert, AlertAction, AlertOutcome, AlertPolicy
 from wavegate_controller.domain.measurement import Broken, BrokenReason, NoData, NoDataReason, Value
 from wavegate_controller.service.alerts import report_alerts
 from wavegate_controller.service.publish import publish_latest
 from wavegate_controller.service.reconcile import tick
 from wavegate_controller.store import SqlStore
+from wavegate_controller.terminal import rollout_panel, rollouts_table
 
 GATE = {"type": "threshold", "name": "latency", "query": "p95", "operator": "<", "limit": 0.8, "failures": 1, "of": 1}
 TRIED = GATE | {"name": "tried", "query": "p99", "limit": 0.2, "dry_run": True}
@@ -145,18 +149,133 @@ def test_a_dry_run_that_cannot_be_is_refused(story: Story, gates: list[Any], fie
     assert problem["errors"][0]["field"] == field
 
 
-def test_an_alert_moves_nothing_in_a_dry_run(story: Story):
+@pytest.mark.parametrize("action", ["pause", "roll_back", "disable"])
+def test_an_alert_moves_nothing_in_a_dry_run_and_is_compared_with_what_people_do(story: Story, action: str):
     story.begin(dry_run=True)
     now = story.world.clock.now()
     alert = Alert(
         fingerprint="a1",
         starts_at=now,
-        labels={"alertname": "TooSlow", "flag": "ai"},
+        labels={"alertname": "TooSlow", "flag": "ai", "wavegate_action": action},
         is_firing=True,
     )
-    ((record, _),) = report_alerts(story.world.services, [alert], by=person("root"))
+    revision = story.world.ruleset.revision
+    services = replace(story.world.services, alerts=AlertPolicy(allowed=frozenset(AlertAction)))
+    ((record, _),) = report_alerts(services, [alert], by=person("root"))
+    noted = story.moves()[-1]
+    story.act("roll_back")
 
-    assert (record.outcome, story.world.served("ai")) == (AlertOutcome.DRY_RUN, 10_000)
+    assert (record.action, record.outcome) == (action, AlertOutcome.DRY_RUN)
+    assert story.ask("GET", "flags/ai")["enabled"] is True
+    assert (noted["event"], noted["reason"], noted["percent"], noted["revision"]) == ("dry_run", "alert", 10, revision)
+    assert noted["sentence"].startswith(f"dry run, so nothing moves; would {action.replace('_', ' ')}: ")
+    assert story.compared() == ["agreed"]
+
+
+def test_a_dry_run_ends_under_way_with_a_reason_and_what_was_decided_in_it_still_comes_out_the_same(story: Story):
+    story.begin(dry_run=True)
+    noted = story.look()["latest_decision"]
+    unsigned = story.ask("POST", "rollouts/ai:1/dry_run", status=422, actor="bert", dry_run=False)
+    ended = story.ask(
+        "POST", "rollouts/ai:1/dry_run", actor="bert", dry_run=False, comment="it agreed with us for a week"
+    )
+    moved = story.look(seconds=15)
+    (entry,) = story.ask("GET", "audit?action=rollout.set_dry_run")["items"]
+    explained = [
+        story.ask("GET", f"decisions/{each}/explanation")["agrees"]
+        for each in (noted["id"], moved["latest_decision"]["id"])
+    ]
+
+    assert unsigned["errors"][0]["field"] == "comment"
+    assert (ended["dry_run"], ended["percent"]) == (None, 10)
+    assert (moved["percent"], moved["latest_decision"]["would"]) == (50, None)
+    assert (entry["before"]["dry_run"], entry["after"]["dry_run"], entry["reason"]) == (
+        True,
+        False,
+        "it agreed with us for a week",
+    )
+    assert explained == [True, True]
+
+
+def test_a_dry_run_begins_under_way_and_nothing_automatic_moves_it_any_more(story: Story):
+    story.begin()
+    begun = story.ask("POST", "rollouts/ai:1/dry_run", actor="bert", dry_run=True, comment="the gates are new")
+    held = story.look()
+
+    assert begun["dry_run"] == "plan"
+    assert (held["percent"], held["latest_decision"]["would"]) == (10, "promote")
+
+
+def test_a_rollout_that_has_ended_takes_no_dry_run(story: Story):
+    story.begin()
+    story.act("cancel")
+
+    refused = story.ask("POST", "rollouts/ai:1/dry_run", status=409, actor="bert", dry_run=True, comment="why not")
+
+    assert "nothing moves it any more" in refused["detail"]
+
+
+def test_it_says_whose_dry_run_it_is_and_a_note_hides_no_move(story: Story):
+    story.begin(dry_run=True)
+    story.world.clock.advance(seconds=15)
+    story.ask("POST", "rollouts/ai:1/pause", actor="bert")
+    story.look(BAD)
+    shown = story.ask("GET", "rollouts/ai:1")
+    reasoned = story.ask("POST", "rollouts/ai:1/reason", actor="bert", comment="the vendor is away")
+    story.ask("PATCH", "environments/production", dry_run=True, actor="root")
+    whose = [story.ask("GET", "rollouts/ai:1")["dry_run"], story.ask("GET", "flags/ai")["rollout"]["dry_run"]]
+
+    assert (shown["dry_run"], shown["latest_decision"]["would"]) == ("plan", "roll_back")
+    assert shown["moved_by"]["event"] == reasoned["moved_by"]["event"] == "pause"
+    assert whose == ["environment", "environment"]
+
+
+def test_a_file_begins_and_ends_the_dry_run_of_a_rollout_under_way(story: Story):
+    def apply(**plan: Any) -> Any:
+        spec = {"flag": "ai", "start": True, "plan": {"waves": WAVES, "gates": [GATE]} | plan}
+        documents = [{"apiVersion": "wavegate/v1", "kind": "Rollout", "spec": spec}]
+        return story.ask("POST", "configuration/apply", documents=documents, actor="anna")
+
+    story.ask("POST", "flags", status=201, key="ai")
+    made, changed = apply(dry_run=True), apply(dry_run=False)
+    moved = story.look()
+
+    assert [each["changes"][0]["action"] for each in (made, changed)] == ["create", "update"]
+    assert (moved["id"], moved["dry_run"], moved["percent"]) == ("ai:1", None, 50)
+
+
+def test_pages_say_that_it_is_a_dry_run_compare_it_and_end_it(story: Story):
+    story.begin(dry_run=True)
+    story.look()
+    story.act("promote")
+    browser = pages_for(story.world.services)
+
+    overview, page = browser.get("/").text, browser.get("/flags/ai").text
+    compared = text_of(browser.get("/flags/ai/comparison").text)
+    version = story.ask("GET", "rollouts/ai:1")["version"]
+    form = {"rollout": "ai:1", "version": version, "dry_run": "false"}
+    refused = browser.post("/flags/ai/dry-run", data=form)
+    ended = browser.post("/flags/ai/dry-run", data=form | {"comment": "it agreed with us"})
+
+    assert 'href="/flags/ai/comparison">dry run</a>' in overview
+    assert "Everything is judged and recorded, and only people move it." in text_of(page)
+    assert "would promote" in compared
+    assert "agreed 1" in compared
+    assert (refused.status_code, ended.status_code) == (422, 303)
+    assert 'id="dry-run"' not in browser.get("/flags/ai").text
+
+
+def test_a_terminal_shows_a_dry_run(story: Story):
+    story.begin(dry_run=True)
+    document = story.look()
+    console = Console(width=110, record=True)
+
+    console.print(rollout_panel(document))
+    console.print(rollouts_table([document]))
+
+    text = console.export_text()
+    assert text.count("running · dry run") == 2
+    assert "Ends by `wavegate rollout dry-run ai:1 --off -m WHY`" in text
 
 
 def test_the_report_says_who_was_sooner_and_who_was_right(story: Story):

@@ -501,7 +501,7 @@ class DecisionRepository(Protocol):
         ...
 
     def newest(self, rollout_ids: Sequence[str], *, moves_only: bool = False) -> Mapping[str, DecisionRecord]:
-        """The newest of each rollout, of those that have one; with `moves_only`, which is no hold."""
+        """The newest of each rollout, of those that have one; with `moves_only`, no hold and no note of a dry run."""
         ...
 
     def holds(

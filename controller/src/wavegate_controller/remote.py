@@ -221,6 +221,11 @@ class RemoteController:
         path = f"rollouts/{_segment(reference)}/{_segment(event)}"
         return self._ask("POST", path, body=_signed(actor, {"comment": comment} | further))
 
+    def set_dry_run(self, reference: str, *, dry_run: bool, actor: str | None = None, comment: str = "") -> Document:
+        """Begin or end the dry run of a rollout."""
+        body = _signed(actor, {"dry_run": dry_run, "comment": comment})
+        return self._ask("POST", f"rollouts/{_segment(reference)}/dry_run", body=body)
+
     def give_reason(self, reference: str, comment: str, *, actor: str | None = None) -> Document:
         """Say afterwards why one has moved it."""
         return self._ask("POST", f"rollouts/{_segment(reference)}/reason", body=_signed(actor, {"comment": comment}))

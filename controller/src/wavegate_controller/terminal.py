@@ -49,7 +49,7 @@ def rollouts_table(documents: Iterable[Document]) -> RenderableType:
     table.add_column("why", ratio=1)
     for document in documents:
         table.add_row(
-            Text("\n").join([_text(document["id"], "bold"), _state(document)]),
+            Text("\n").join([_text(document["id"], "bold"), Text.assemble(_state(document), _dry(document))]),
             Text("\n").join([_exposure(document), wave_track(document)]),
             _cut(_why(document)),
         )
@@ -195,7 +195,7 @@ def rollout_panel(
     parts.append(_next(document, now))
     if decisions:
         parts += [Text(), decisions_table(decisions)]
-    title = Text.assemble(_text(document["id"], "bold"), " · ", _state(document))
+    title = Text.assemble(_text(document["id"], "bold"), " · ", _state(document), _dry(document))
     style = _STATE_STYLE[document["state"]]
     return Panel(Group(*parts), title=title, title_align="left", border_style=style, padding=(0, 1))
 
@@ -455,6 +455,13 @@ def _why(document: Document) -> Text:
 def _position(document: Document, now: datetime | None) -> Iterable[RenderableType]:
     if not document["flag_enabled"]:
         yield Text("The flag is disabled: everybody gets its default variant, whatever stands below.", "bold red")
+    if whose := document.get("dry_run"):
+        ends = (
+            f"`wavegate environment set {document['environment']} --no-dry-run`"
+            if whose == "environment"
+            else f"`wavegate rollout dry-run {document['id']} --off -m WHY`"
+        )
+        yield _text(f"Dry run of the {whose}: only people move it. Ends by {ends}.", "bold magenta")
     variants = f" of users get {document['candidate']!r} instead of {document['stable']!r}"
     if document.get("aa"):  # an older controller does not say
         yield Text("A/A: both variants have the same value, so nobody is served anything new.", "cyan")
@@ -477,6 +484,10 @@ def _position(document: Document, now: datetime | None) -> Iterable[RenderableTy
     asked = moved["reason"] == DecisionReason.REQUESTED
     if why := moved["comment"] if asked else _reasoned(moved):
         yield Padding(_text(why, "dim"), (0, 0, 0, 2))
+
+
+def _dry(document: Document) -> Text:
+    return Text(" · dry run", "bold magenta") if document.get("dry_run") else Text()
 
 
 def _held_by_people(document: Document) -> Iterable[RenderableType]:

@@ -65,6 +65,14 @@ class Approve(Raise):
     )
 
 
+class DryRunIt(Act):
+    """Whether a rollout is only judged, signed."""
+
+    model_config = examples({"actor": "ada", "comment": "it agreed with us for a week", "dry_run": False})
+
+    dry_run: bool = Field(description="Whether only people move it.")
+
+
 class PinIt(Act):
     """Where to hold a rollout, signed."""
 

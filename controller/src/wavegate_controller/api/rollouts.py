@@ -12,6 +12,7 @@ from wavegate_controller.api.paging import Page, PageQuery, page
 from wavegate_controller.api.reading import (
     Act,
     Approve,
+    DryRunIt,
     Judged,
     PinIt,
     Query,
@@ -201,6 +202,19 @@ def compare_rollout(services: Services, by: Principal, reference: str) -> Respon
 
 
 @rollouts.post(
+    "/rollouts/{reference}/dry_run",
+    "Begin or end the dry run of a rollout, under way, too",
+    answer=RolloutShown,
+    problems=[Conflict, StaleVersion],
+)
+def dry_run_rollout(services: Services, by: Principal, reference: str, body: DryRunIt) -> ResponseReturnValue:
+    """While it lasts, everything is judged and recorded, and only people move it."""
+    rollout = queries.rollout_view(services, reference, by=by).rollout
+    dry_runs.set_dry_run(services, rollout.id, dry_run=body.dry_run, by=by, comment=body.comment)
+    return rollout_shown(queries.rollout_view(services, rollout.id, by=by))
+
+
+@rollouts.post(
     "/rollouts/{reference}/judgements",
     "Say of the present wave what a manual gate waits for",
     answer=RolloutShown,
@@ -334,4 +348,5 @@ def rollout_shown(view: RolloutView) -> dict[str, Any]:
         is_aa=view.is_aa,
         guardrail=view.guardrail,
         delivered=view.delivered,
+        dry_run=view.dry_run,
     )

@@ -212,6 +212,18 @@ def compare(session: Session, reference: str) -> None:
     session.show(document, comparison_table(document))
 
 
+@rollout.command("dry-run")
+@click.argument("reference")
+@click.option("--on/--off", "dry_run", required=True, default=None, help="Whether it is only judged; people move it.")
+@signed
+@speaks_to_controller
+def dry_run_rollout(session: Session, *, reference: str, dry_run: bool, name: str | None, comment: str) -> None:
+    """Let a rollout only be judged, or act again; needs -m."""
+    actor = session.signature(name)
+    document = session.controller.set_dry_run(reference, dry_run=dry_run, actor=actor, comment=comment)
+    _show(session, document)
+
+
 @rollout.command
 @click.argument("reference", required=False)
 @click.option("--all", "everything", is_flag=True, help="The newest rollout of every flag, until Ctrl-C.")

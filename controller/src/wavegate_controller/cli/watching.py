@@ -132,7 +132,7 @@ def _print_changes(looks: Iterator[tuple[Look, str]], *, as_json: bool) -> None:
             printed["outage"] = (outage,)
         for document in documents:
             latest = document["latest_decision"] or {"reason": "draft", "sentence": "waits for start"}
-            where = (document["state"], document["percent"], document["flag_enabled"])
+            where = (document["state"], document["percent"], document["flag_enabled"], document.get("dry_run"))
             marks = (*where, latest["reason"], _has_arrived(document))
             if printed.get(document["id"]) != marks:
                 printed[document["id"]] = marks
@@ -140,7 +140,10 @@ def _print_changes(looks: Iterator[tuple[Look, str]], *, as_json: bool) -> None:
 
 
 def _line(document: Document, latest: Document) -> str:
-    said = f"{document['id']} {document['state']} {document['percent']:g} % {latest['reason']}: {latest['sentence']}"
+    dry = " (dry run)" if document.get("dry_run") else ""
+    said = (
+        f"{document['id']} {document['state']}{dry} {document['percent']:g} % {latest['reason']}: {latest['sentence']}"
+    )
     delivery = document.get("delivery")
     return f"{said} ({delivery['sentence']})" if delivery and (delivery["of"] or delivery["gone"]) else said
 

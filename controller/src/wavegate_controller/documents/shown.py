@@ -15,6 +15,7 @@ from wavegate_controller.domain.answers import Source
 from wavegate_controller.domain.configuration import Action
 from wavegate_controller.domain.decision import DecisionReason
 from wavegate_controller.domain.difference import Cause
+from wavegate_controller.domain.foresight.dry_run import DryRun
 from wavegate_controller.domain.foresight.dry_run import Outcome as DryRunOutcome
 from wavegate_controller.domain.foresight.findings import Rule, Severity
 from wavegate_controller.domain.guardrail import Interval, MetricKind, Outcome, Reason, Totals
@@ -204,6 +205,9 @@ class RolloutShown(Shown):
     guardrail: GuardrailShown | None = Field(description="Where one rollout is asked for and gates compare.")
     delivery: DeliveredRevisionShown | None = Field(
         description="How far the revision in force has come, where one rollout is asked for."
+    )
+    dry_run: DryRun | None = Field(
+        description="Whose dry run keeps everything automatic from moving it; null where it acts."
     )
     template: str | None = Field(description="Name and version of the template that its plan is a copy of.")
     plan: PlanDocument

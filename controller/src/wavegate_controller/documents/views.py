@@ -6,6 +6,7 @@ from typing import Any
 from wavegate_controller.documents.explanations import assessment_to_document
 from wavegate_controller.documents.plans import plan_to_document
 from wavegate_controller.domain.delivery import DeliveredRevision
+from wavegate_controller.domain.foresight.dry_run import DryRun
 from wavegate_controller.domain.guardrail import Assessment
 from wavegate_controller.domain.plan import percent
 from wavegate_controller.domain.record import DecisionRecord
@@ -22,6 +23,7 @@ def rollout_to_document(
     is_aa: bool,
     guardrail: Assessment | None = None,
     delivered: DeliveredRevision | None = None,
+    dry_run: DryRun | None = None,
 ) -> dict[str, Any]:
     """A rollout, why it is where it is, and what may be asked of it now.
 
@@ -54,6 +56,7 @@ def rollout_to_document(
         "moved_by": moved and decision_to_document(moved),
         "guardrail": guardrail and assessment_to_document(guardrail),
         "delivery": delivered and delivered_to_document(delivered),
+        "dry_run": dry_run and dry_run.value,
         "template": rollout.template,
         "plan": plan_to_document(rollout.plan),
     }

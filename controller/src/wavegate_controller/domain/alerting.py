@@ -143,6 +143,17 @@ class AlertRecord:
 _EVENTS: Final = {AlertAction.PAUSE: Event.PAUSE, AlertAction.ROLL_BACK: Event.ROLL_BACK}
 
 
+def wanted_by_alert(rollout: Rollout | None, action: AlertAction) -> Event | None:
+    """What the action asks for; None where the rollout does not take it.
+
+    Whoever stops the flag takes the candidate from everybody, as a roll back does.
+    """
+    event = Event.ROLL_BACK if action is AlertAction.DISABLE else _EVENTS.get(action)
+    if rollout is None or rollout.pin is not None or event not in TRANSITIONS[rollout.state]:
+        return None
+    return event
+
+
 def moved_by_alert(rollout: Rollout | None, action: AlertAction, *, now: datetime) -> tuple[Event, Rollout] | None:
     """The rollout after the alert; None when there is none that the action could move.
 

@@ -17,7 +17,7 @@ class Circumstances:
         red_checks: what is seen of production readiness that has turned red, as a sentence; empty when nothing.
         drill: the breach that somebody made up to drill the way back, as a sentence; empty when nobody did.
         stopped: the flag is disabled, so nobody has the candidate, whatever the weight.
-        dry_run: whether the whole environment is in dry run: what would move the rollout is only written down.
+        dry_run: whether the rollout, or its whole environment, is in dry run: what would move it is only written down.
         noted: what a dry run has noted last since somebody moved the rollout; the same is not noted twice.
     """
 

@@ -87,6 +87,7 @@ def as_it_was(rollout: Rollout, record: DecisionRecord) -> Rollout:
         pin=record.pin_before,
         final_bake_since=record.final_bake_since,
         unwatched=record.unwatched,
+        plan=replace(rollout.plan, dry_run=record.circumstances.dry_run),
     )
 
 

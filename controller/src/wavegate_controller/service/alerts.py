@@ -12,13 +12,14 @@ from wavegate_controller.domain.alerting import (
     AlertOutcome,
     AlertRecord,
     moved_by_alert,
+    wanted_by_alert,
 )
 from wavegate_controller.domain.decision import Decision, DecisionReason
 from wavegate_controller.domain.errors import NotFound, StaleVersion
 from wavegate_controller.domain.flag import Flag
 from wavegate_controller.domain.publication import PublishedRuleset
 from wavegate_controller.domain.rollout import ENDED, Rollout
-from wavegate_controller.domain.transitions import Event
+from wavegate_controller.domain.transitions import TRANSITIONS, Event, apply
 from wavegate_controller.ports import UnitOfWork
 from wavegate_controller.service.auditing import note
 from wavegate_controller.service.circumstances import Surroundings
@@ -163,6 +164,7 @@ def _acted(
     serving = work.rollouts.serving(environment).get(flag_key)
     is_dry = serving is not None and serving.state not in ENDED and serving.plan.dry_run
     if is_dry or Surroundings(work, record.received_at).in_dry_run(environment):
+        _note_wish(work, record, serving, done, by=by)
         return replace(record, outcome=AlertOutcome.DRY_RUN, detail=f"dry run, so nothing moves; asks for {action}")
     if action is AlertAction.DISABLE:
         return _stop(work, record, flag, done, by=by)
@@ -174,6 +176,19 @@ def _acted(
     if has_ended and services.alerts.without_rollout is AlertAction.DISABLE:
         return _stop(work, record, flag, done, by=by)
     return replace(record, outcome=AlertOutcome.NOTHING_TO_DO, detail=f"{stands}: {action} does not change it")
+
+
+def _note_wish(work: UnitOfWork, record: AlertRecord, serving: Rollout | None, done: _Done, *, by: Principal) -> None:
+    """Among the decisions of the rollout that it would have moved, so that it is compared with what people do."""
+    action = record.action or AlertAction.RECORD
+    would = wanted_by_alert(serving, action)
+    if serving is None or would is None or Event.DRY_RUN not in TRANSITIONS[serving.state]:
+        return
+    sentence = f"dry run, so nothing moves; would {action.replace('_', ' ')}: {record.alert.sentence}"
+    decision = Decision(event=Event.DRY_RUN, reason=DecisionReason.ALERT, sentence=sentence, would=would)
+    after = apply(serving, Event.DRY_RUN, now=record.received_at)
+    commit(work, decision, before=serving, after=after, now=record.received_at, by=by)
+    done.decisions.append((after, decision))
 
 
 def _move(

@@ -33,8 +33,8 @@ class Surroundings:
         environment = rollout.environment
         if environment not in self._stopped:
             self._stopped[environment] = self.work.flags.stopped(environment)
-        in_dry_run = self.in_dry_run(environment)
-        notes = in_dry_run or rollout.plan.dry_run or any(gate.dry_run for gate in rollout.plan.gates)
+        in_dry_run = rollout.plan.dry_run or self.in_dry_run(environment)
+        notes = in_dry_run or any(gate.dry_run for gate in rollout.plan.gates)
         return Circumstances(
             frozen=self.frozen(environment, rollout.plan.freeze_windows),
             waits_for=self.waits_for(environment, rollout.flag_key),

@@ -154,14 +154,28 @@ def export(services: Services, *, by: Principal) -> Sequence[Mapping[str, Any]]:
 def _plan(services: Services, wish: Wish, *, by: Principal) -> tuple[Outcome, Mapping[Name, Rollout]]:
     """What would be done, and the rollouts that would be made or started, as they would be then."""
     with joined(services) as together:
+        under_way = {
+            each.id
+            for name, _, _ in _named(services, wish)
+            for each in _newest(together, name)
+            if each.state is not State.DRAFT
+        }
         outcome = Outcome(changes=_carry_out(together, wish, by=by, comment=""))
         made = {
             each.object: rollout
             for each in outcome.changes
-            if each.object.kind == ROLLOUT and each.blocked is None and each.action in _MAKING
-            for rollout in together.work.rollouts.list(each.object.environment, flag_key=each.object.name, limit=1)
+            if each.blocked is None and each.action in _MAKING
+            for rollout in _newest(together, each.object)
+            if rollout.id not in under_way
         }
         return outcome, made
+
+
+def _newest(together: Joined, name: Name) -> Sequence[Rollout]:
+    """The rollout that an object is, where it is one and there is one."""
+    if name.kind != ROLLOUT:
+        return ()
+    return together.work.rollouts.list(name.environment, flag_key=name.name, limit=1)
 
 
 def _look(services: Services, rollouts: Mapping[Name, Rollout]) -> Mapping[Name, Sequence[Finding]]:

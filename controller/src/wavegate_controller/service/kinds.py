@@ -20,7 +20,7 @@ from wavegate_controller.documents.targeting import condition_to_document
 from wavegate_controller.domain.access import Principal
 from wavegate_controller.domain.catalog import Segment, Template
 from wavegate_controller.domain.configuration import Action, Applied, Change, Name
-from wavegate_controller.domain.difference import differences
+from wavegate_controller.domain.difference import FieldChange, differences
 from wavegate_controller.domain.environment import Environment
 from wavegate_controller.domain.errors import NotFound
 from wavegate_controller.domain.foresight.findings import Finding
@@ -28,7 +28,7 @@ from wavegate_controller.domain.plan import percent
 from wavegate_controller.domain.rollout import ENDED, Rollout, State
 from wavegate_controller.domain.transitions import Event
 from wavegate_controller.ports import UnitOfWork
-from wavegate_controller.service import environments, flags, rollouts, segments, templates
+from wavegate_controller.service import dry_runs, environments, flags, rollouts, segments, templates
 from wavegate_controller.service.services import Services
 
 Fields = dict[str, Any]
@@ -283,7 +283,7 @@ class RolloutKind:
             starts = wanted.spec.start and newest.state is State.DRAFT
             return Change(object=name, action=Action.START if starts else Action.NONE)
         blocked = None
-        if newest.state is not State.DRAFT:
+        if newest.state is not State.DRAFT and not _is_dry_run_alone(fields):
             blocked = (
                 f"rollout {newest.id!r} is {newest.state} at {percent(newest.weight):g} % and is never changed "
                 f"under way; wait until it has completed, or end it by `wavegate rollout roll-back {newest.id}`, "
@@ -296,10 +296,17 @@ class RolloutKind:
         key = change.object.name
         if change.action is Action.NONE:
             return
-        if change.action is Action.UPDATE:
+        if change.action is Action.UPDATE and _is_dry_run_alone(change.fields):
+            newest, comment = _newest(act.services, key), act.comment or "as it is wanted"
+            is_dry = change.fields[0].wanted["dry_run"]
+            dry_runs.set_dry_run(act.services, newest.id, dry_run=is_dry, by=act.by, comment=comment)
+            if newest.state is not State.DRAFT:
+                return
+        elif change.action is Action.UPDATE:
             draft = _newest(act.services, key)
             rollouts.act(act.services, draft.id, Event.CANCEL, by=act.by, comment=act.comment or "replaced")
-        if change.action is not Action.START:
+            rollouts.create_rollout(act.services, wanted.spec, by=act.by)
+        elif change.action is Action.CREATE:
             rollouts.create_rollout(act.services, wanted.spec, by=act.by)
         if wanted.spec.start:
             draft = _newest(act.services, key)
@@ -351,6 +358,14 @@ def _newest(services: Services, key: str) -> Rollout:
     if not found:
         raise NotFound("rollout of flag", key)
     return found[0]
+
+
+def _is_dry_run_alone(fields: Sequence[FieldChange]) -> bool:
+    """What of a rollout may change while it is under way: no rule that it is judged by."""
+    if [each.field for each in fields] != ["plan"]:
+        return False
+    live, wanted = fields[0].live, fields[0].wanted
+    return isinstance(wanted, Mapping) and {**live, "dry_run": None} == {**wanted, "dry_run": None}
 
 
 def _said(document: Any, *, exclude: set[str]) -> Fields:

@@ -11,6 +11,7 @@ from wavegate_controller.domain.errors import NotFound
 from wavegate_controller.domain.flag import Flag
 from wavegate_controller.domain.forecast import Forecast, forecast
 from wavegate_controller.domain.foresight.calibration import is_aa
+from wavegate_controller.domain.foresight.dry_run import DryRun
 from wavegate_controller.domain.guardrail import Assessment, explain
 from wavegate_controller.domain.measurement import Measurement
 from wavegate_controller.domain.outline import Outline
@@ -42,6 +43,7 @@ class RolloutView:
         is_aa: both variants have the same value, so that nobody is served anything new.
         guardrail: the comparison of candidate and stable now, with intervals and forecasts; None where nobody asked
             for one rollout alone, where nothing is watched, and where no gate compares.
+        dry_run: whose dry run keeps everything automatic from moving it: its plan's, its environment's, or nobody's.
     """
 
     rollout: Rollout
@@ -51,6 +53,7 @@ class RolloutView:
     is_aa: bool = False
     guardrail: Assessment | None = None
     delivered: DeliveredRevision | None = None
+    dry_run: DryRun | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -315,6 +318,7 @@ def _flag_views(services: Services, work: UnitOfWork, flags: Sequence[Flag]) -> 
     rollouts = {flag.key: newest[flag.key] for flag in flags if flag.key in newest}
     ids = [each.id for each in rollouts.values()]
     latest, moved = work.decisions.newest(ids), work.decisions.newest(ids, moves_only=True)
+    is_dry = _in_dry_run(work, services.environment)
     return [
         FlagView(
             flag=flag,
@@ -326,6 +330,7 @@ def _flag_views(services: Services, work: UnitOfWork, flags: Sequence[Flag]) -> 
                 moved=moved.get(rollout.id),
                 flag_enabled=flag.enabled,
                 is_aa=is_aa(flag, rollout),
+                dry_run=_dry_run(rollout, environment=is_dry),
             ),
             stage=_stage(services, stages.get(flag.key)),
         )
@@ -353,10 +358,21 @@ def _rollout_view(work: UnitOfWork, rollout: Rollout) -> RolloutView:
     return RolloutView(
         rollout=rollout,
         latest=next(iter(work.decisions.list(rollout.id, limit=1)), None),
-        moved=next(iter(work.decisions.list(rollout.id, limit=1, moves_only=True)), None),
+        moved=work.decisions.newest([rollout.id], moves_only=True).get(rollout.id),
         flag_enabled=flag.enabled,
         is_aa=is_aa(flag, rollout),
+        dry_run=_dry_run(rollout, environment=_in_dry_run(work, rollout.environment)),
     )
+
+
+def _in_dry_run(work: UnitOfWork, environment: str) -> bool:
+    return any(each.dry_run for each in work.environments.list() if each.name == environment)
+
+
+def _dry_run(rollout: Rollout, *, environment: bool) -> DryRun | None:
+    if rollout.state in ENDED:
+        return None
+    return DryRun.ENVIRONMENT if environment else DryRun.PLAN if rollout.plan.dry_run else None
 
 
 def _guardrail(services: Services, work: UnitOfWork, rollout: Rollout) -> Assessment | None:

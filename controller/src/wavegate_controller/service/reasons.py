@@ -35,7 +35,7 @@ def give_reason(services: Services, rollout_id: str, comment: str, *, by: Princi
     with services.store.transaction() as work:
         rollout = work.rollouts.get(rollout_id)
         by.require(Permission.EDIT, rollout.environment)
-        moved = next(iter(work.decisions.list(rollout_id, limit=1, moves_only=True)), None)
+        moved = work.decisions.newest([rollout_id], moves_only=True).get(rollout_id)
         if moved is None or not lacks_reason(moved) or moved.id in reasons_given(work, rollout):
             raise Conflict(f"the last move of rollout {rollout_id!r} has its reason; a newer one may be given one")
         note(

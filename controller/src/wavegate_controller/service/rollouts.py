@@ -345,7 +345,7 @@ def can_undo(rollout: Rollout, moved: DecisionRecord | None, *, now: datetime) -
 
 
 def _newest_move(work: UnitOfWork, rollout: Rollout) -> DecisionRecord | None:
-    return next(iter(work.decisions.list(rollout.id, limit=1, moves_only=True)), None)
+    return work.decisions.newest([rollout.id], moves_only=True).get(rollout.id)
 
 
 def goes_past_approvers(rollout: Rollout, event: Event) -> bool:

@@ -359,11 +359,11 @@ class SqlDecisions:
         return [mapping.decision_from_row(row) for row in self.connection.execute(query).mappings()]
 
     def newest(self, rollout_ids: Sequence[str], *, moves_only: bool = False) -> Mapping[str, DecisionRecord]:
-        """The newest of each rollout, of those that have one; with `moves_only`, which is no hold."""
+        """The newest of each rollout, of those that have one; with `moves_only`, no hold and no note of a dry run."""
         table, each = tables.decision, tables.decision.alias()
         mine = select(each.c.id).where(each.c.rollout_id == tables.rollout.c.id).order_by(each.c.id.desc()).limit(1)
         if moves_only:
-            mine = mine.where(each.c.event != Event.TICK.value)
+            mine = mine.where(each.c.event.not_in((Event.TICK.value, Event.DRY_RUN.value)))
         found: dict[str, DecisionRecord] = {}
         for start in range(0, len(rollout_ids), _MOST_IDS):
             ids = rollout_ids[start : start + _MOST_IDS]

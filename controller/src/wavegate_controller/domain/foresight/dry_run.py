@@ -14,6 +14,13 @@ from wavegate_controller.domain.transitions import Event
 PROMPT: Final = timedelta(minutes=5)
 
 
+class DryRun(StrEnum):
+    """Whose dry run it is."""
+
+    PLAN = "plan"
+    ENVIRONMENT = "environment"
+
+
 class Outcome(StrEnum):
     """How what would have been done and what was done lie to each other."""
 

@@ -9,6 +9,7 @@ from wavegate_controller.service.services import Services
 from wavegate_controller.web.pages.acts import add_acts
 from wavegate_controller.web.pages.audit import add_audit
 from wavegate_controller.web.pages.clients import add_clients
+from wavegate_controller.web.pages.comparison import add_comparison
 from wavegate_controller.web.pages.confirm import add_confirm
 from wavegate_controller.web.pages.decisions import add_decisions
 from wavegate_controller.web.pages.drill import add_drill
@@ -31,6 +32,7 @@ PAGES: Final[Sequence[Callable[[Blueprint, Services], None]]] = (
     add_clients,
     add_audit,
     add_decisions,
+    add_comparison,
     add_review,
     add_editing,
     add_settings,

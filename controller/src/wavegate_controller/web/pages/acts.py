@@ -14,7 +14,7 @@ from wavegate_controller.domain.errors import (
 from wavegate_controller.domain.foresight.findings import LintRefused
 from wavegate_controller.domain.transitions import REQUESTS, Event
 from wavegate_controller.identity import here
-from wavegate_controller.service import flags, reasons, rollouts
+from wavegate_controller.service import dry_runs, flags, reasons, rollouts
 from wavegate_controller.service.services import Services
 from wavegate_controller.service.unchanged import Unchanged, lock_rollout
 from wavegate_controller.web.pages.flag import flag_page
@@ -40,6 +40,17 @@ def add_acts(web: Blueprint, services: Services) -> None:
                 rollouts.start(seen, rollout, by=signer(), comment=comment, despite_lint=form.get("despite_lint", ""))
             else:
                 rollouts.act(seen, rollout, Event(event), by=signer(), comment=comment)
+        except ControllerError as refusal:
+            return _refuse(where, key, refusal)
+        return redirect(url_for("web.flag", key=key), HTTPStatus.SEE_OTHER)
+
+    @web.post("/flags/<key>/dry-run")
+    def dry_run(key: str) -> ResponseReturnValue:
+        where, form = here(services), request.form
+        rollout, wanted = form.get("rollout", ""), form.get("dry_run") == "true"
+        try:
+            seen = _as_seen(where, rollout)
+            dry_runs.set_dry_run(seen, rollout, dry_run=wanted, by=signer(), comment=form.get("comment", ""))
         except ControllerError as refusal:
             return _refuse(where, key, refusal)
         return redirect(url_for("web.flag", key=key), HTTPStatus.SEE_OTHER)
