@@ -304,7 +304,7 @@ def start(api, flag, **body):
 
 
 def test_a_rollout_is_not_started_in_spite_of_an_error_and_each_finding_is_told(world, api, flag):
-    world.draft(flag, gates=[COUNTER, RATE | {"name": "rate", "limit": 0.1}])
+    world.draft(flag, gates=[COUNTER, RATE | {"name": "rate", "limit": 0.01}])
 
     refused = start(api, flag)
 
