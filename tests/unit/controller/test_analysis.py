@@ -198,6 +198,8 @@ class TestErrorRate:
 
         assert said(errors(calm, rollout=rollout)) == (VerdictKind.PASS, Reason.BELOW_CEILING)
         assert said(errors(burning, rollout=rollout)) == (VerdictKind.BREACH, Reason.ABOVE_CEILING)
+        # The rate beside it is the whole wave's, which a calm beginning may have kept below.
+        assert "lately above the ceiling" in errors(burning, rollout=rollout).sentence
 
     def test_silence_is_not_enough_data(self):
         silent = counted(1, candidate=(0, 0), stable=(0, 0))

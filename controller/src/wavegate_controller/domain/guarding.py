@@ -123,7 +123,7 @@ def _rolled_back(verdict: Verdict, gate: ComparedGate, shown: MetricAssessment, 
         return replace(verdict, kind=VerdictKind.PASS, reason=GateReason.WITHIN_LIMIT, sentence=against)
     sentence = against
     if assessment.reason is Reason.ABOVE_CEILING and isinstance(gate, ErrorRateGate) and gate.ceiling is not None:
-        sentence = f"{verdict.sentence}; above the ceiling of {gate.ceiling:.1%}"
+        sentence = f"{verdict.sentence}; lately above the ceiling of {gate.ceiling:.1%}"
     return replace(verdict, kind=VerdictKind.BREACH, sentence=sentence)
 
 
