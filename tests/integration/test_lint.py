@@ -194,6 +194,20 @@ def test_a_candidate_that_nobody_was_given_yet_is_no_error_as_long_as_stable_is_
     assert rules(url, EXAMPLES["no_series"][0], candidate="new") == {"no_series"}
 
 
+def test_series_that_another_may_stand_in_for_are_worth_a_warning_and_stop_nothing(url):
+    errors = ERROR_RATE.replace("failures_total", "failurez_total")
+    either = f"(sum(rate(answer_time_bucket{SCOPE}[2m])) or sum(rate(answers_total{SCOPE}[2m])))"
+
+    stopped = run(url, threshold(errors, 0.05))
+    warned = run(url, threshold(errors.replace(" / ", " or vector(0) / "), 0.05))
+    answered = run(url, threshold(either, 1e3))
+
+    assert (stopped.exit_code, warned.exit_code, answered.exit_code) == (5, 0, 0)
+    assert "warning" in warned.output
+    assert "no_series" in warned.output
+    assert "no_series" in answered.output
+
+
 def test_a_limit_is_held_against_stable_as_an_earlier_candidate_may_have_been_bad(url):
     gate = threshold(f"sum(waiting_jobs{SCOPE})", 20)
 

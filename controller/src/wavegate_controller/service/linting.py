@@ -10,7 +10,7 @@ from typing import Final, Protocol
 from wavegate_controller.documents.duration import format_duration
 from wavegate_controller.domain.errors import Invalid
 from wavegate_controller.domain.foresight.findings import Finding, Rule
-from wavegate_controller.domain.foresight.selectors import Selector, divides_by_a_query, selectors
+from wavegate_controller.domain.foresight.selectors import Selector, divides_by_a_query, has_alternatives, selectors
 from wavegate_controller.domain.gates import AlertGate, Gate, ManualGate, ThresholdGate, WebhookGate
 from wavegate_controller.domain.measurement import Broken, BrokenReason, Judgement, Series
 from wavegate_controller.domain.rollout import Rollout
@@ -153,8 +153,9 @@ class Lint:
             return
         yield from _scope_and_division(gate, query)
         found = self._seen(gate, query)
+        alternatives = has_alternatives(query)
         for each in found:
-            yield from self._selector(each, finding)
+            yield from self._selector(each, finding, alternatives=alternatives)
         yield from self._between_edges(gate, [each.now for each in found], finding)
         now = self.history.vector(query, at=self.now)
         if now == () and any(each.is_unseen for each in found):
@@ -181,7 +182,7 @@ class Lint:
             )
         return list(found.values())
 
-    def _selector(self, seen: _Seen, finding: _Finding) -> Iterator[Finding]:
+    def _selector(self, seen: _Seen, finding: _Finding, *, alternatives: bool) -> Iterator[Finding]:
         """What is wrong with one of the series that an expression is made of."""
         selector = seen.now
         wrong_edges = list(self._edges(selector, finding)) if selector.name.endswith("_bucket") else []
@@ -189,19 +190,22 @@ class Lint:
         if seen.is_unseen:
             yield finding(Rule.CANDIDATE_UNSEEN, f"{seen.asked.promql} matches nothing yet, {selector.promql} does")
         elif not seen.is_there and not wrong_edges:
-            yield self._why_nothing(selector, finding)
+            yield self._why_nothing(selector, finding, alternatives=alternatives)
         kind = self.history.kind_of(_family(selector.name)) if selector.name else None
         yield from _of_its_kind(selector, kind, finding)
         if seen.is_there and selector.range is not None:
             yield from self._range(selector, selector.range, finding)
 
-    def _why_nothing(self, selector: Selector, finding: _Finding) -> Finding:
+    def _why_nothing(self, selector: Selector, finding: _Finding, *, alternatives: bool) -> Finding:
         if selector.name and self._count(selector.name):
             for label, sign, _ in selector.matchers:
                 if label != "__name__" and sign in ("=", "=~") and not self._count(f'{selector.name}{{{label}!=""}}'):
                     return finding(Rule.LABEL_MISSING, f"{selector.name} has no label {label}")
-            return finding(Rule.NO_SERIES, f"{selector.promql} matches nothing now, though {selector.name} is there")
-        return finding(Rule.NO_SERIES, f"{selector.promql} matches nothing now")
+            found = f"{selector.promql} matches nothing now, though {selector.name} is there"
+        else:
+            found = f"{selector.promql} matches nothing now"
+        # Where another may stand in for it, as errors that never happened yet, it may be a slip, and holds nothing.
+        return finding(Rule.NO_SERIES, found, is_guess=alternatives)
 
     def _range(self, selector: Selector, span: timedelta, finding: _Finding) -> Iterator[Finding]:
         span_text = format_duration(span)

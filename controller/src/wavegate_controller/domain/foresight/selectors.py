@@ -86,6 +86,11 @@ def selectors(promql: str) -> tuple[Selector, ...]:
     return tuple(_read(_tokens(promql)))
 
 
+def has_alternatives(promql: str) -> bool:
+    """Whether it may give a number although one of its selectors matches nothing: `failed or vector(0)`."""
+    return any(kind == "name" and text.lower() == "or" for kind, text in _tokens(promql))
+
+
 def divides_by_a_query(promql: str) -> bool:
     """Whether a part of it is divided by something that may be 0, with nothing to keep it from being so."""
     tokens = _tokens(promql)
