@@ -153,7 +153,7 @@ def test_the_page_says_how_to_judge_a_wave():
 
 def on_the_terminal(view: RolloutView) -> str:
     console = Console(file=StringIO(), width=160, highlight=False)
-    document = rollout_to_document(view.rollout, latest=view.latest, moved=view.moved, flag_enabled=True)
+    document = rollout_to_document(view.rollout, latest=view.latest, moved=view.moved, flag_enabled=True, is_aa=False)
     console.print(terminal.rollout_panel(document))
     return console.file.getvalue()
 

@@ -64,7 +64,7 @@ def noted(before, rollout, event, reason, sentence, *, verdicts=(), actor="waveg
 
 
 def shown(rollout, *, latest=None, moved=None, flag_enabled=True):
-    return rollout_to_document(rollout, latest=latest or moved, moved=moved, flag_enabled=flag_enabled)
+    return rollout_to_document(rollout, latest=latest or moved, moved=moved, flag_enabled=flag_enabled, is_aa=False)
 
 
 def held(reason=DecisionReason.CANNOT_MEASURE, sentence=f"latency: {OUTAGE}", verdicts=VERDICTS):
