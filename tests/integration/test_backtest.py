@@ -226,6 +226,7 @@ def test_what_was_kept_of_another_plan_is_not_gone_on_with(url, tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 def test_ctrl_c_shows_what_there_is_and_the_same_command_goes_on_there(url, tmp_path):
     (tmp_path / "plan.yaml").write_text(yaml.safe_dump({"flag": "well", "plan": QUICK | {"interval": "1s"}}))
     command = [Path(sys.executable).with_name("wavegate"), "backtest", "-f", tmp_path / "plan.yaml", "--json"]

@@ -47,6 +47,7 @@ def a_fortnight(end):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 def test_a_fortnight_without_a_difference_gives_no_more_false_alarms_than_promised():
     times, samples = a_fortnight(now().replace(second=0, microsecond=0))
     plan = parse(RolloutDocument, {"flag": "same", "plan": PLAN}).plan_to_domain()

@@ -180,6 +180,7 @@ def start(
         NotFound, EventRefused, Invalid, Conflict, Forbidden: as `act`.
     """
     seen = None
+    _check_stage(services, rollout_id, by=by)
     if found is None:
         found, seen = look_before_start(services, rollout_id, by=by)
     despite_lint = despite_lint.strip()
@@ -197,6 +198,15 @@ def start(
         version=seen,
     )
     return started, found
+
+
+def _check_stage(services: Services, rollout_id: str, *, by: Principal) -> None:
+    """Whoever has skipped a stage is told so, before anything about gates that are not there to be looked at yet."""
+    with services.store.transaction() as work:
+        rollout = work.rollouts.get(rollout_id)
+        by.require(Permission.EDIT, rollout.environment)
+        if rollout.state is State.DRAFT:
+            check_may_scale(work, services, rollout.environment, rollout.flag_key, f"to start {rollout_id!r}")
 
 
 def act(
