@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from werkzeug.routing import Rule
 
 from support.database import migrated, sqlite_file, sqlite_url
 from support.postgres import Postgres
@@ -13,6 +14,23 @@ from support.prometheus import Prometheus
 _ON_SQLITE = pytest.param("new_sqlite_url", id="sqlite")
 _ON_POSTGRES = pytest.param("postgres_url", id="postgresql")
 _ON_POSTGRES_IF_SLOW = pytest.param("postgres_url", id="postgresql", marks=pytest.mark.slow)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _routes_compiled_once() -> Iterator[None]:
+    """Hundreds of tests make an application with the same routes, and Werkzeug compiles what builds the URL of each."""
+    compiled: dict[tuple[str, bool], object] = {}
+    compile_builder = Rule._compile_builder
+
+    def once(rule: Rule, append_unknown: bool = True) -> object:
+        key = (rule.rule, append_unknown)
+        if rule.defaults or key not in compiled:
+            compiled[key] = compile_builder(rule, append_unknown)
+        return compiled[key]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Rule, "_compile_builder", once)
+        yield
 
 
 @pytest.fixture(scope="session")
